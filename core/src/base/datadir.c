@@ -1,0 +1,330 @@
+/* The data directory (CONTRACT 1): deciding where it is, checking it, making it. */
+#include "datadir.h"
+
+#include "sys.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The same path without what says nothing: "./" in front of a relative one, slashes behind it. */
+static struct tel_str tidy(struct tel_str name)
+{
+    while (tel_str_starts(name, "./")) {
+        name = tel_str_from_pos(name, 2);
+        while (tel_str_starts(name, "/"))
+            name = tel_str_from_pos(name, 1);
+    }
+    while (name.len > 1 && name.ptr[name.len - 1] == '/')
+        name.len--;
+    return tel_str_is(name, ".") ? TEL_STR("") : name;
+}
+
+/* Copies directory + "/" + name (or name alone when it is absolute) without a trailing slash. */
+static int join(char out[TEL_PATH_MAX], struct tel_str directory, struct tel_str name,
+                struct tel_error *err)
+{
+    struct tel_buf path;
+
+    name = tidy(name);
+    tel_buf_init(&path, out, TEL_PATH_MAX);
+    if (!tel_str_starts(name, "/")) {
+        tel_buf_str(&path, directory);
+        if (name.len > 0)
+            tel_buf_char(&path, '/');
+    }
+    tel_buf_str(&path, name);
+    if (tel_buf_terminate(&path) == NULL)
+        return tel_fail(err, -ENAMETOOLONG, "the path of the data directory is too long", NULL);
+    return 0;
+}
+
+/* Cuts the last component of path; "/" stays. */
+static void parent_of(char *path)
+{
+    char *slash = path;
+
+    for (char *at = path; *at != '\0'; at++)
+        if (*at == '/')
+            slash = at;
+    slash[slash == path ? 1 : 0] = '\0';
+}
+
+static bool usable_directory(const char *path)
+{
+    struct stat st;
+
+    return tel_sys_fstatat(AT_FDCWD, path, &st, 0) == 0 && S_ISDIR(st.st_mode) &&
+           tel_sys_access(path, 2 /* W_OK */) == 0;
+}
+
+/* Rules 3 and 4 of CONTRACT 1. */
+static int find_base(struct tel_datadir *dir, struct tel_str home, struct tel_str cwd,
+                     struct tel_error *err)
+{
+    static const char *const places[] = {"/agent-metrics", "/opt/telemetry", "/data/telemetry"};
+    char home_base[TEL_PATH_MAX];
+    int status;
+
+    dir->origin = TEL_BASE_FOUND;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (usable_directory(places[i]))
+            return join(dir->base, cwd, tel_str_from(places[i]), err);
+    if (home.ptr == NULL) {
+        dir->origin = TEL_BASE_FROM_VAR_LIB;
+        return join(dir->base, cwd, TEL_STR("/var/lib/telemetry"), err);
+    }
+    dir->origin = TEL_BASE_FROM_HOME;
+    status = join(home_base, cwd, home, err);
+    if (status < 0)
+        return status;
+    return join(dir->base, tel_str_from(home_base), TEL_STR(".telemetry"), err);
+}
+
+static int decide_base(struct tel_datadir *dir, const struct tel_config *config, struct tel_str cwd,
+                       struct tel_error *err)
+{
+    const struct tel_str *value = config->value;
+    int status;
+
+    if (value[TEL_VAR_DB_PATH].ptr != NULL) {
+        dir->origin = TEL_BASE_FROM_DB_PATH;
+        status = join(dir->base, cwd, value[TEL_VAR_DB_PATH], err);
+        parent_of(dir->base);
+        parent_of(dir->base);
+        return status;
+    }
+    if (value[TEL_VAR_BASE_DIR].ptr != NULL) {
+        dir->origin = TEL_BASE_FROM_BASE_DIR;
+        return join(dir->base, cwd, value[TEL_VAR_BASE_DIR], err);
+    }
+    if (value[TEL_VAR_LEGACY_BASE_DIR].ptr != NULL) {
+        dir->origin = TEL_BASE_FROM_LEGACY;
+        return join(dir->base, cwd, value[TEL_VAR_LEGACY_BASE_DIR], err);
+    }
+    return find_base(dir, value[TEL_VAR_HOME], cwd, err);
+}
+
+static uint32_t hash_text(uint32_t hash, const char *text)
+{
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (uint8_t)*text) * 16777619U;
+    return hash;
+}
+
+/* One collector for each user, pid namespace, and place of journal and database. */
+static void name_collector(struct tel_datadir *dir, const struct tel_config *config,
+                           uint64_t pid_ns)
+{
+    struct tel_buf name;
+
+    tel_buf_init(&name, dir->collector, sizeof dir->collector);
+    tel_buf_cstr(&name, "collector-");
+    tel_buf_u64(&name, dir->uid);
+    tel_buf_char(&name, '-');
+    tel_buf_u64(&name, pid_ns);
+    if (config->value[TEL_VAR_NDJSON_DIR].ptr != NULL ||
+        config->value[TEL_VAR_DB_PATH].ptr != NULL) {
+        tel_buf_char(&name, '-');
+        tel_buf_hex(&name, hash_text(hash_text(2166136261U, dir->raw), dir->db), 8);
+    }
+    tel_buf_terminate(&name);
+}
+
+int tel_datadir_resolve(struct tel_datadir *dir, const struct tel_config *config, const char *cwd,
+                        uid_t uid, uint64_t pid_ns, struct tel_error *err)
+{
+    const struct tel_str here = tel_str_from(cwd);
+    struct tel_str raw = config->value[TEL_VAR_NDJSON_DIR];
+    struct tel_str db = config->value[TEL_VAR_DB_PATH];
+    struct tel_str base;
+    int status = decide_base(dir, config, here, err);
+
+    if (status < 0)
+        return status;
+    base = tel_str_from(dir->base);
+    status = raw.ptr != NULL ? join(dir->raw, here, raw, err)
+                             : join(dir->raw, base, TEL_STR("raw"), err);
+    if (status == 0)
+        status = db.ptr != NULL ? join(dir->db, here, db, err)
+                                : join(dir->db, base, TEL_STR("db/telemetry.sqlite"), err);
+    if (status == 0)
+        status = join(dir->run, base, TEL_STR("run"), err);
+    if (status < 0)
+        return status;
+    dir->file_mode = config->file_mode;
+    dir->dir_mode = config->dir_mode;
+    dir->network = false;
+    dir->uid = uid;
+    name_collector(dir, config, pid_ns);
+    return 0;
+}
+
+/* The bits of a device number that glibc and musl give to major(3), which is no function of ours. */
+static bool has_block_device(dev_t device)
+{
+    return (device & UINT64_C(0xfffff000000fff00)) != 0;
+}
+
+/* True when st lies on a filesystem whose locks and shared memory other machines do not see.
+ * Only filesystems without a block device can be one, so most need no further call.
+ * Magic numbers: statfs(2). */
+static bool is_network(const char *path, const struct stat *st)
+{
+    static const uint32_t magics[] = {
+        0x6969 /* NFS */,       0x517b /* SMB */,     0xff534d42 /* CIFS */,
+        0xfe534d42 /* SMB2 */,  0x5346414f /* AFS */, 0x6b414653 /* kAFS */,
+        0x00c36400 /* Ceph */,  0x73757245 /* Coda */, 0x01021997 /* 9p */,
+        0x0bd00bd0 /* Lustre */, 0x47504653 /* GPFS */, 0x65735546 /* FUSE */,
+    };
+    uint32_t type;
+    int fd;
+
+    if (has_block_device(st->st_dev))
+        return false;
+    fd = tel_sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return false;
+    type = (uint32_t)tel_sys_fstatfs_type(fd);
+    tel_sys_close(fd);
+    for (size_t i = 0; i < sizeof magics / sizeof magics[0]; i++)
+        if (type == magics[i])
+            return true;
+    return false;
+}
+
+/* Through a descriptor, so that a link put in its place is not followed; one that needs no
+ * permission on the directory, because a umask may have left none. */
+static void set_mode(const char *path, mode_t mode)
+{
+    char link[32];
+    struct tel_buf buf;
+    int fd = tel_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+
+    if (fd < 0)
+        return;
+    tel_buf_init(&buf, link, sizeof link);
+    tel_buf_cstr(&buf, "/proc/self/fd/");
+    tel_buf_u64(&buf, (uint64_t)fd);
+    tel_buf_terminate(&buf);
+    tel_sys_chmod(link, mode);
+    tel_sys_close(fd);
+}
+
+/* Makes one directory with exactly this mode, whatever the umask. An existing one is left. */
+static int make_directory(const char *path, mode_t mode, struct tel_error *err)
+{
+    int status = tel_sys_mkdirat(AT_FDCWD, path, mode);
+
+    if (status == -EEXIST)
+        return 0;
+    if (status < 0)
+        return tel_fail_sys(err, status, "cannot create the directory ", path, NULL);
+    set_mode(path, mode);
+    return 0;
+}
+
+/* Makes path and, when parents is set, every missing directory above it. */
+static int make_path(const char *path, bool parents, mode_t mode, struct tel_error *err)
+{
+    char partial[TEL_PATH_MAX];
+    struct stat st;
+    size_t len = strlen(path);
+
+    if (!parents)
+        return make_directory(path, mode, err);
+    for (size_t i = 1; i <= len; i++) {
+        int status;
+
+        if (i < len && path[i] != '/')
+            continue;
+        memcpy(partial, path, i);
+        partial[i] = '\0';
+        if (tel_sys_fstatat(AT_FDCWD, partial, &st, 0) == 0)
+            continue;
+        status = make_directory(partial, mode, err);
+        if (status < 0)
+            return status;
+    }
+    return 0;
+}
+
+static int check_base(const struct tel_datadir *dir, const struct stat *st, struct tel_error *err)
+{
+    if (!S_ISDIR(st->st_mode))
+        return tel_fail(err, -ENOTDIR, dir->base, " is not a directory", NULL);
+    if (st->st_uid != dir->uid && (st->st_mode & 0002) != 0 &&
+        (st->st_mode & S_ISVTX) == 0)
+        return tel_fail(err, TEL_ERR_REFUSED, dir->base,
+                        " belongs to someone else and is writable for all: set the sticky bit "
+                        "(chmod +t) or choose another TELEMETRY_BASE_DIR",
+                        NULL);
+    return 0;
+}
+
+static int check_inside(const char *path, const struct stat *st, struct tel_error *err)
+{
+    if (S_ISLNK(st->st_mode))
+        return tel_fail(err, TEL_ERR_REFUSED, path,
+                        " is a symbolic link; links are not followed in the data directory", NULL);
+    if (!S_ISDIR(st->st_mode))
+        return tel_fail(err, -ENOTDIR, path, " is not a directory", NULL);
+    return 0;
+}
+
+/* $HOME is never made on behalf of a user who has none ("/nonexistent"). */
+static bool may_make_parents(const struct tel_datadir *dir, const char *path)
+{
+    return dir->origin != TEL_BASE_FROM_HOME || path != dir->base;
+}
+
+static int stat_or_make(const struct tel_datadir *dir, const char *path, int flags, bool create,
+                        struct stat *st, struct tel_error *err)
+{
+    int status = tel_sys_fstatat(AT_FDCWD, path, st, flags);
+
+    if (status == -ENOENT && create) {
+        status = make_path(path, may_make_parents(dir, path), dir->dir_mode, err);
+        if (status < 0)
+            return status;
+        status = tel_sys_fstatat(AT_FDCWD, path, st, flags);
+    }
+    if (status < 0)
+        return tel_fail_sys(err, status, "cannot use ", path, NULL);
+    return 0;
+}
+
+int tel_datadir_prepare(struct tel_datadir *dir, bool create, struct tel_error *err)
+{
+    struct stat st;
+    int status = stat_or_make(dir, dir->base, 0, create, &st, err);
+
+    if (status == 0)
+        status = check_base(dir, &st, err);
+    if (status == 0)
+        status = stat_or_make(dir, dir->raw, AT_SYMLINK_NOFOLLOW, create, &st, err);
+    if (status == 0)
+        status = check_inside(dir->raw, &st, err);
+    if (status == 0)
+        dir->network = is_network(dir->raw, &st);
+    return status;
+}
+
+int tel_datadir_prepare_run(const struct tel_datadir *dir, struct tel_error *err)
+{
+    struct stat st;
+    int status = stat_or_make(dir, dir->run, AT_SYMLINK_NOFOLLOW, true, &st, err);
+
+    return status < 0 ? status : check_inside(dir->run, &st, err);
+}
+
+int tel_datadir_prepare_db(const struct tel_datadir *dir, struct tel_error *err)
+{
+    char parent[TEL_PATH_MAX];
+    struct stat st;
+    int status;
+
+    memcpy(parent, dir->db, strlen(dir->db) + 1);
+    parent_of(parent);
+    status = stat_or_make(dir, parent, AT_SYMLINK_NOFOLLOW, true, &st, err);
+    return status < 0 ? status : check_inside(parent, &st, err);
+}

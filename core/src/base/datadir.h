@@ -1,0 +1,48 @@
+/* The data directory of CONTRACT 1: where it is, what lies in it, whether it may be used. */
+#ifndef TEL_BASE_DATADIR_H
+#define TEL_BASE_DATADIR_H
+
+#include "config.h"
+
+#define TEL_PATH_MAX 4096
+
+/* What chose the base, for doctor. */
+enum tel_base_origin {
+    TEL_BASE_FROM_DB_PATH,
+    TEL_BASE_FROM_BASE_DIR,
+    TEL_BASE_FROM_LEGACY,
+    TEL_BASE_FOUND, /* the first usable of the well-known places */
+    TEL_BASE_FROM_HOME,
+    TEL_BASE_FROM_VAR_LIB
+};
+
+/* 20 KiB: keep it in static or mapped memory, not on a host's stack. */
+struct tel_datadir {
+    char base[TEL_PATH_MAX]; /* absolute, no trailing slash */
+    char raw[TEL_PATH_MAX];  /* journal directory */
+    char db[TEL_PATH_MAX];   /* database file */
+    char run[TEL_PATH_MAX];  /* sockets, locks */
+    char collector[64];      /* file name stem in run/ of this user's, pid namespace's and
+                                raw/db combination's collector, such as "collector-0-4026531836" */
+    enum tel_base_origin origin;
+    mode_t file_mode;
+    mode_t dir_mode;
+    uid_t uid;    /* who uses it: the caller */
+    bool network; /* on a network filesystem; known after tel_datadir_prepare */
+};
+
+/* Decides the paths; creates nothing. cwd makes relative ones absolute (borrowed, absolute); uid and
+ * pid_ns are the caller's effective user and the inode number of its pid namespace (0 unknown).
+ * Errors: -ENAMETOOLONG. */
+int tel_datadir_resolve(struct tel_datadir *dir, const struct tel_config *config, const char *cwd,
+                        uid_t uid, uint64_t pid_ns, struct tel_error *err);
+
+/* Checks the base (not owned by someone else and open to all, no symbolic links inside) and, when
+ * create is set, makes what is missing of base (with its parents), raw/ and run/.
+ * 0 when raw/ can be used. Errors: -ENOENT without create, negative errno, TEL_ERR_REFUSED. */
+int tel_datadir_prepare(struct tel_datadir *dir, bool create, struct tel_error *err);
+/* Make run/, or the database's directory, when missing. */
+int tel_datadir_prepare_run(const struct tel_datadir *dir, struct tel_error *err);
+int tel_datadir_prepare_db(const struct tel_datadir *dir, struct tel_error *err);
+
+#endif

@@ -1,0 +1,35 @@
+/* What TELEMETRY_RUN_ID and TELEMETRY_RUN_OWNER say to later images: which run this process is in,
+ * which process owns it, where its start line lies (DESIGN 3). */
+#ifndef TEL_BASE_OWNER_H
+#define TEL_BASE_OWNER_H
+
+#include "journal.h"
+#include "process.h"
+#include "runid.h"
+
+#define TEL_OWNER_MAX 200 /* longest text with its NUL */
+
+struct tel_owner {
+    struct tel_process_key process;
+    struct tel_journal_pos start; /* length is not kept */
+    struct tel_cpu_times before;  /* what the process had spent when the run began */
+};
+
+/* "1:PID:PIDFS_INO:START_TICKS:DATE:OFFSET:USER_MS:SYSTEM_MS:CHILDREN_USER_MS:CHILDREN_SYSTEM_MS",
+ * decimal. */
+void tel_owner_put(struct tel_buf *buf, const struct tel_owner *owner);
+/* False when text is not of that form. */
+bool tel_owner_parse(struct tel_str text, struct tel_owner *owner);
+/* A run id that may be used in paths and messages: bounded, printable, no '/'. */
+bool tel_owner_id_valid(struct tel_str run_id);
+
+enum tel_standing {
+    TEL_OUTSIDE,  /* in no run, or the run's owner is gone */
+    TEL_INSIDE,   /* a descendant of a live run's owner */
+    TEL_OWNS      /* the owner itself, in a later image */
+};
+/* How the calling process stands to the run that its environment names. Costs a getpid and a
+ * getppid for the owner and its children. */
+enum tel_standing tel_owner_standing(const struct tel_owner *owner);
+
+#endif

@@ -1,0 +1,68 @@
+/* Facts about processes, cheaply: the caller's own, and whether another one is still the process
+ * that was meant. A process is recognised by its pidfs inode (Linux 6.9 and later: unique for the
+ * machine until the next boot), elsewhere by pid and start time. */
+#ifndef TEL_BASE_PROCESS_H
+#define TEL_BASE_PROCESS_H
+
+#include "buf.h"
+
+#include <sys/types.h>
+
+#define TEL_BOOT_ID_LEN 36
+
+/* CPU time in milliseconds, in steps of a clock tick (10 ms). */
+struct tel_cpu_times {
+    uint64_t user_ms;
+    uint64_t system_ms;
+    uint64_t children_user_ms; /* of children that were waited for */
+    uint64_t children_system_ms;
+};
+
+struct tel_process {
+    pid_t pid;
+    pid_t ppid;
+    uint64_t pid_ns;      /* inode of the pid namespace, 0 unknown */
+    uint64_t pidfs_ino;   /* 0 before Linux 6.9 */
+    uint64_t start_ticks; /* clock ticks since boot, field 22 of proc_pid_stat(5); 0 unknown */
+    bool has_terminal;    /* a controlling terminal */
+    struct tel_cpu_times cpu; /* spent so far: by what this process was before it executed us */
+    char boot_id[TEL_BOOT_ID_LEN + 1]; /* "" unknown */
+};
+
+/* Fills facts about the calling process. pidfd receives a descriptor of it, the caller's to close,
+ * or -1 where the kernel gives none. */
+void tel_process_self(struct tel_process *self, int *pidfd);
+
+/* The machine's boot id, or "". */
+void tel_boot_id(char out[TEL_BOOT_ID_LEN + 1]);
+/* Inode of the caller's pid namespace, 0 unknown. */
+uint64_t tel_pid_namespace(void);
+
+/* What recognises a process later on. */
+struct tel_process_key {
+    pid_t pid;
+    uint64_t pidfs_ino;
+    uint64_t start_ticks;
+};
+/* Opens a pidfd if pid is still, alive or as a zombie, the process of key.
+ * Errors: -ESRCH when it is gone or another one; other negative errno when it cannot be known. */
+int tel_process_open(const struct tel_process_key *key);
+/* The pidfs inode behind a pidfd, 0 where the kernel has no pidfs. */
+uint64_t tel_pidfd_inode(int pidfd);
+
+/* The fields of /proc/PID/stat that matter here. */
+struct tel_proc_stat {
+    pid_t pid;
+    char state; /* 'Z' zombie … */
+    pid_t ppid;
+    int tty;
+    uint64_t start_ticks;
+    struct tel_cpu_times cpu;
+    int exit_code; /* wait status of a zombie; 0 unless the reader may trace the process */
+};
+/* path such as "/proc/self/stat". 0 or negative errno. */
+int tel_proc_stat_read(const char *path, struct tel_proc_stat *out);
+/* Parses the text of such a file; the command name may hold anything, ')' and newlines too. */
+bool tel_proc_stat_parse(struct tel_str text, struct tel_proc_stat *out);
+
+#endif

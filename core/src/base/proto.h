@@ -1,0 +1,68 @@
+/* What processes say to the collector, and how they reach it: two SOCK_SEQPACKET sockets in run/,
+ * one for starts (never answered), one for requests that are waited for. One message a connection.
+ * Same machine, same build: fixed structures in host byte order, guarded by a version. */
+#ifndef TEL_BASE_PROTO_H
+#define TEL_BASE_PROTO_H
+
+#include "datadir.h"
+#include "journal.h"
+#include "runid.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+enum { TEL_PROTO_MAGIC = 0x544c4d31, TEL_PROTO_VERSION = 1 };
+
+enum tel_request {
+    TEL_REQUEST_START = 1,  /* watch this run; the sender's pidfd comes by SCM_RIGHTS if it has one */
+    TEL_REQUEST_COMMIT = 2, /* fold now, then answer: the run's end line has been written */
+    TEL_REQUEST_SYNC = 3    /* fold everything, however long it takes, then answer */
+};
+
+struct tel_message {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t request;
+    uint32_t line_length; /* a journal line follows: the sender could not append it */
+    uint32_t padding;
+    struct tel_journal_pos line; /* where the run's line lies, or shortly before */
+    int64_t start_boot_ns;
+    char run_id[TEL_RUN_ID_MAX];
+};
+
+/* Answers: one byte, then the connection is closed. A waiting shim only waits for that. */
+enum tel_answer { TEL_ANSWER_DONE = 'D', TEL_ANSWER_LATER = 'L', TEL_ANSWER_FAILED = 'F' };
+
+enum tel_socket { TEL_SOCKET_START, TEL_SOCKET_REQUEST };
+
+/* Suffixes of files in run/ behind dir->collector. */
+#define TEL_LOCK_SUFFIX ".lock"
+extern const char *const tel_socket_suffix[2];
+
+/* "{run}/{collector}{suffix}"; -ENAMETOOLONG when it does not fit. */
+int tel_run_path(char path[TEL_PATH_MAX], const struct tel_datadir *dir, const char *suffix);
+
+/* A socket address for a path of any length: what does not fit is reached through a descriptor of
+ * its directory, kept in *dirfd (else -1) until the address has been used. */
+int tel_socket_address(struct sockaddr_un *address, socklen_t *len, const struct tel_datadir *dir,
+                       enum tel_socket which, int *dirfd);
+
+/* Connects without blocking. Descriptor, or negative errno: -ENOENT and -ECONNREFUSED mean that no
+ * collector is there, -EAGAIN that one is but behind. */
+int tel_proto_connect(const struct tel_datadir *dir, enum tel_socket which);
+
+void tel_message_init(struct tel_message *message, enum tel_request request, struct tel_str run_id);
+
+/* Sends one message, with a descriptor (-1: none) and a line (len 0: none), on a connection.
+ * Never raises SIGPIPE. 0 or negative errno. */
+int tel_proto_send(int fd, struct tel_message *message, int pass_fd, struct tel_str line);
+
+/* Sends a message on the request socket. The connection, whose first byte to read is the answer, or
+ * what tel_proto_connect and tel_proto_send return. */
+int tel_proto_request(const struct tel_datadir *dir, struct tel_message *message,
+                      struct tel_str line);
+/* Likewise, and waits at most timeout_ms for the answer: an enum tel_answer, -ETIMEDOUT, or an
+ * error of tel_proto_request. */
+int tel_proto_ask(const struct tel_datadir *dir, struct tel_message *message, int timeout_ms);
+
+#endif

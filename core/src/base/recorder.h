@@ -1,0 +1,61 @@
+/* A process recording itself as a run: start, continuation by a later image, end. The shim is glue
+ * around this; `telemetry exec` opens its run with it. */
+#ifndef TEL_BASE_RECORDER_H
+#define TEL_BASE_RECORDER_H
+
+#include "ending.h"
+#include "owner.h"
+#include "proto.h"
+#include "spawn.h"
+
+/* What the caller knows of the program that is the run. All borrowed for the call. */
+struct tel_subject {
+    const struct tel_env *env;
+    int argc;
+    char *const *argv;
+    const char *exe;            /* as executed, such as AT_EXECFN; relative ones are made absolute */
+    /* Writes the path of the shim, or of the running program, NUL-terminated: the collector is
+     * looked for beside it. Called only when one has to be started; may be NULL. */
+    bool (*object)(char *out, size_t cap);
+    uid_t uid;                  /* effective */
+    struct tel_str parent_run_id; /* of the run this one was started from, or none */
+};
+
+/* About 1 MiB, of which few pages are ever touched: keep it in a mapping of its own. */
+struct tel_recorder {
+    struct tel_config config; /* its texts are borrowed from the environment of the start */
+    struct tel_datadir dir;
+    struct tel_process self;
+    struct tel_journal_writer journal;
+    struct tel_owner owner;
+    char run_id[TEL_RUN_ID_MAX];
+    char owner_text[TEL_OWNER_MAX];
+    struct tel_str last_line; /* the run's last line, in line_memory */
+    bool in_journal;          /* last_line lies there (else the collector was asked to append it) */
+    char line_memory[TEL_RUNLINE_MAX];
+    char scratch[TEL_RUNLINE_MAX];
+    char cwd[TEL_PATH_MAX];
+    char exe[TEL_PATH_MAX];
+    char object[TEL_PATH_MAX];    /* the shim's own path, when the collector is looked for */
+    char collector[TEL_PATH_MAX]; /* the program found */
+};
+
+/* Opens a run for the calling process: writes its start line, hands its pidfd to the collector,
+ * starting one where there is none. Afterwards run_id and owner_text are what children should find
+ * in their environment. Negative when nothing was recorded: stand down, err says why. */
+int tel_recorder_start(struct tel_recorder *recorder, const struct tel_subject *subject,
+                       struct tel_error *err);
+
+/* Takes up the run that an earlier image of this process began. */
+int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_env *env, uid_t uid,
+                          struct tel_str run_id, const struct tel_owner *owner,
+                          struct tel_error *err);
+
+/* Writes the run's last line, with the process's own cost, and waits for the database as long as
+ * the configuration says. An ending whose code is not known leaves the run marked running, with its
+ * cost so far: the collector has the last word. Signals must be blocked by the caller: a write over
+ * the file size limit raises SIGXFSZ. */
+int tel_recorder_end(struct tel_recorder *recorder, const struct tel_ending *ending,
+                     struct tel_error *err);
+
+#endif

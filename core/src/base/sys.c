@@ -1,0 +1,354 @@
+/* Raw Linux system calls for x86_64 and aarch64. Nothing here touches errno or goes through a libc
+ * wrapper, so a host that interposes open() or cancels threads never notices. Only calls that exist
+ * on both machines are used (openat instead of open, ppoll instead of poll). */
+#include "sys.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+#ifndef __LP64__
+#error "only 64-bit Linux is supported: the kernel's structures are taken as libc declares them"
+#endif
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434 /* Linux 5.3; older headers lack the name */
+#endif
+
+enum {
+    FIRST_FREE_FD = 3,       /* below it lie the host's standard streams */
+    KERNEL_SIGSET_BYTES = 8, /* sizeof(kernel sigset_t), not libc's */
+    NS_PER_SECOND = 1000000000
+};
+
+/* The kernel's own layout. musl declares the two lengths as 32 bits beside padding that it clears
+ * in its wrapper; a raw call has to do that itself. */
+struct kernel_msghdr {
+    void *name;
+    int name_len;
+    struct iovec *iov;
+    size_t iov_len;
+    void *control;
+    size_t control_len;
+    unsigned flags;
+};
+
+long tel_sys_call(long number, long a, long b, long c, long d, long e, long f)
+{
+#if defined(__x86_64__)
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+#else
+#error "no system call sequence for this machine"
+#endif
+}
+
+static long call0(long number)
+{
+    return tel_sys_call(number, 0, 0, 0, 0, 0, 0);
+}
+
+static long call2(long number, long a, long b)
+{
+    return tel_sys_call(number, a, b, 0, 0, 0, 0);
+}
+
+static long call4(long number, long a, long b, long c, long d)
+{
+    return tel_sys_call(number, a, b, c, d, 0, 0);
+}
+
+/* For calls that a signal may stop before they have done anything. */
+static long call4_again(long number, long a, long b, long c, long d)
+{
+    long result;
+
+    do {
+        result = call4(number, a, b, c, d);
+    } while (result == -EINTR);
+    return result;
+}
+
+/* A host that closed its standard streams would otherwise get our file as its stdout. */
+static int move_above_standard(int fd)
+{
+    int moved = (int)call4(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD, 0);
+
+    tel_sys_close(fd);
+    return moved;
+}
+
+int tel_sys_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+    int fd = (int)call4_again(SYS_openat, dirfd, (long)path, flags | O_CLOEXEC, mode);
+
+    if (fd >= 0 && fd < FIRST_FREE_FD)
+        return move_above_standard(fd);
+    return fd;
+}
+
+/* Never repeated: after EINTR the descriptor is gone and its number may be another thread's. */
+int tel_sys_close(int fd)
+{
+    return (int)call2(SYS_close, fd, 0);
+}
+
+ssize_t tel_sys_read(int fd, void *buf, size_t len)
+{
+    return call4_again(SYS_read, fd, (long)buf, (long)len, 0);
+}
+
+ssize_t tel_sys_pread(int fd, void *buf, size_t len, off_t offset)
+{
+    return call4_again(SYS_pread64, fd, (long)buf, (long)len, offset);
+}
+
+ssize_t tel_sys_write(int fd, const void *buf, size_t len)
+{
+    return call4_again(SYS_write, fd, (long)buf, (long)len, 0);
+}
+
+int tel_sys_fstat(int fd, struct stat *st)
+{
+    return (int)call2(SYS_fstat, fd, (long)st);
+}
+
+int tel_sys_fstatat(int dirfd, const char *path, struct stat *st, int flags)
+{
+    return (int)call4(SYS_newfstatat, dirfd, (long)path, (long)st, flags);
+}
+
+int tel_sys_access(const char *path, int mode)
+{
+    return (int)call4(SYS_faccessat, AT_FDCWD, (long)path, mode, 0);
+}
+
+int tel_sys_mkdirat(int dirfd, const char *path, mode_t mode)
+{
+    return (int)call4(SYS_mkdirat, dirfd, (long)path, mode, 0);
+}
+
+int tel_sys_fchmod(int fd, mode_t mode)
+{
+    return (int)call2(SYS_fchmod, fd, mode);
+}
+
+int tel_sys_chmod(const char *path, mode_t mode)
+{
+    return (int)call4(SYS_fchmodat, AT_FDCWD, (long)path, mode, 0);
+}
+
+int tel_sys_unlinkat(int dirfd, const char *path)
+{
+    return (int)call4(SYS_unlinkat, dirfd, (long)path, 0, 0);
+}
+
+int tel_sys_flock(int fd, int operation)
+{
+    return (int)call4_again(SYS_flock, fd, operation, 0, 0);
+}
+
+int tel_sys_fdatasync(int fd)
+{
+    return (int)call4_again(SYS_fdatasync, fd, 0, 0, 0);
+}
+
+ssize_t tel_sys_readlink(const char *path, char *buf, size_t len)
+{
+    return call4(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)len);
+}
+
+ssize_t tel_sys_getcwd(char *buf, size_t len)
+{
+    long with_nul = call2(SYS_getcwd, (long)buf, (long)len);
+
+    if (with_nul <= 0)
+        return with_nul < 0 ? with_nul : -ENOENT;
+    /* After a chroot or a lazy unmount the kernel answers "(unreachable)/…", which is no path. */
+    if (buf[0] != '/')
+        return -ENOENT;
+    return with_nul - 1;
+}
+
+long tel_sys_fstatfs_type(int fd)
+{
+    struct statfs fs = {0};
+    long result = call2(SYS_fstatfs, fd, (long)&fs);
+
+    return result < 0 ? result : (long)((unsigned long)fs.f_type & 0xffffffffUL);
+}
+
+pid_t tel_sys_getpid(void)
+{
+    return (pid_t)call0(SYS_getpid);
+}
+
+pid_t tel_sys_getppid(void)
+{
+    return (pid_t)call0(SYS_getppid);
+}
+
+pid_t tel_sys_gettid(void)
+{
+    return (pid_t)call0(SYS_gettid);
+}
+
+uid_t tel_sys_geteuid(void)
+{
+    return (uid_t)call0(SYS_geteuid);
+}
+
+int tel_sys_uname(struct utsname *name)
+{
+    return (int)call2(SYS_uname, (long)name, 0);
+}
+
+int tel_sys_getrusage(int who, struct rusage *usage)
+{
+    return (int)call2(SYS_getrusage, who, (long)usage);
+}
+
+int tel_sys_getrlimit(int resource, struct rlimit *limit)
+{
+    return (int)call4(SYS_prlimit64, 0, resource, 0, (long)limit);
+}
+
+int tel_sys_pidfd_open(pid_t pid)
+{
+    return (int)call2(SYS_pidfd_open, pid, 0);
+}
+
+int tel_sys_ioctl(int fd, unsigned long request, void *argument)
+{
+    return (int)call4(SYS_ioctl, fd, (long)request, (long)argument, 0);
+}
+
+_Noreturn void tel_sys_exit_group(int status)
+{
+    for (;;)
+        call2(SYS_exit_group, status, 0);
+}
+
+int tel_sys_sigprocmask(int how, const uint64_t *set, uint64_t *old)
+{
+    return (int)call4(SYS_rt_sigprocmask, how, (long)set, (long)old, KERNEL_SIGSET_BYTES);
+}
+
+void *tel_sys_map(size_t len)
+{
+    long address = tel_sys_call(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return address < 0 && address > -4096 ? NULL : (void *)address;
+}
+
+void tel_sys_unmap(void *ptr, size_t len)
+{
+    if (ptr != NULL)
+        call2(SYS_munmap, (long)ptr, (long)len);
+}
+
+int64_t tel_sys_clock_ns(int clock_id)
+{
+    struct timespec now = {0};
+
+    call2(SYS_clock_gettime, clock_id, (long)&now);
+    return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+}
+
+void tel_sys_sleep_ns(int64_t ns)
+{
+    struct timespec left = {.tv_sec = ns / NS_PER_SECOND, .tv_nsec = ns % NS_PER_SECOND};
+
+    if (ns <= 0)
+        return;
+    while (call2(SYS_nanosleep, (long)&left, (long)&left) == -EINTR)
+        ; /* the kernel has stored what is left */
+}
+
+int tel_sys_socket(int domain, int type, int protocol)
+{
+    int fd = (int)call4(SYS_socket, domain, type | SOCK_CLOEXEC, protocol, 0);
+
+    if (fd >= 0 && fd < FIRST_FREE_FD)
+        return move_above_standard(fd);
+    return fd;
+}
+
+int tel_sys_connect(int fd, const struct sockaddr_un *address, socklen_t len)
+{
+    return (int)call4(SYS_connect, fd, (long)address, (long)len, 0);
+}
+
+int tel_sys_bind(int fd, const struct sockaddr_un *address, socklen_t len)
+{
+    return (int)call4(SYS_bind, fd, (long)address, (long)len, 0);
+}
+
+int tel_sys_listen(int fd, int backlog)
+{
+    return (int)call2(SYS_listen, fd, backlog);
+}
+
+ssize_t tel_sys_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    struct kernel_msghdr raw = {
+        .name = message->msg_name,
+        .name_len = (int)message->msg_namelen,
+        .iov = message->msg_iov,
+        .iov_len = (size_t)message->msg_iovlen,
+        .control = message->msg_control,
+        .control_len = (size_t)message->msg_controllen,
+    };
+
+    return call4(SYS_sendmsg, fd, (long)&raw, flags, 0);
+}
+
+ssize_t tel_sys_recv(int fd, void *buf, size_t len, int flags)
+{
+    return call4(SYS_recvfrom, fd, (long)buf, (long)len, flags);
+}
+
+int tel_sys_wait_readable(int fd, int timeout_ms)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    struct timespec left = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L};
+    long timeout = timeout_ms < 0 ? 0 : (long)&left;
+    long ready;
+
+    /* The raw ppoll stores what is left, so that a stream of signals cannot stretch the wait. */
+    do {
+        ready = call4(SYS_ppoll, (long)&poll_fd, 1, timeout, 0);
+    } while (ready == -EINTR);
+    if (ready > 0 && (poll_fd.revents & POLLNVAL) != 0)
+        return -EBADF;
+    return (int)ready;
+}

@@ -1,0 +1,491 @@
+/* See collector.h. One thread around epoll; what waits for an answer comes first, what nobody waits
+ * for (starts, ends seen by pidfd, disk care) comes in batches between. */
+#include "collector.h"
+
+#include "base/clock.h"
+#include "fold.h"
+#include "inbox.h"
+#include "janitor.h"
+#include "live.h"
+#include "orphans.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MS INT64_C(1000000)
+
+/* Times, in nanoseconds. */
+static const int64_t start_delay = 20 * MS;     /* starts are drained together */
+static const int64_t fold_delay = 50 * MS;      /* most runs end before their start is folded */
+static const int64_t behind_after = 60 * MS;    /* of folding, "later" is the better answer */
+static const int64_t settle_delay = 10 * MS;    /* ends, after those who wait */
+static const int64_t reap_patience = 100 * MS;  /* for a parent to reap its zombie */
+static const int64_t retry_delay = 1000 * MS;   /* disk full, database locked */
+static const int64_t sync_delay = 800 * MS;     /* the journal is on disk within a second */
+static const int64_t care_delay = 300 * MS;     /* quiet time before the WAL is copied back */
+static const int64_t idle_patience = 3000 * MS; /* then the collector leaves */
+static const int64_t look_interval = 2000 * MS; /* whether the data directory is still ours */
+
+enum { EVENTS = 256, BUSY_MS = 100, CARE_BYTES = 256 * 1024, FORCED_CARE_BYTES = 64 * 1024 * 1024 };
+
+/* What epoll's data.ptr holds for descriptors that are no run. */
+static char start_tag, request_tag, late_tag, signal_tag;
+
+struct collector {
+    struct tel_collector_options *options;
+    const struct tel_datadir *dir;
+    int epoll_fd;
+    int signal_fd;
+    struct tel_live *live;
+    struct tel_inbox *inbox;
+    struct tel_fold *fold;
+    struct tel_janitor *janitor;
+    /* When each kind of work is due, CLOCK_BOOTTIME; 0 = not. */
+    int64_t starts_due;
+    int64_t fold_due;
+    int64_t settle_due;
+    int64_t retry_due;
+    int64_t sync_due;
+    int64_t care_due;
+    int64_t look_due;
+    int64_t last_active;
+    int64_t fold_began;
+    uint32_t sync_date;
+    bool stop;
+    bool adopted; /* the journal has been searched for runs that nobody watches */
+};
+
+static int64_t now_ns(void)
+{
+    return tel_clock_boottime_ns();
+}
+
+/* Makes work due at the latest then. */
+static void due(int64_t *when, int64_t at)
+{
+    if (*when == 0 || *when > at)
+        *when = at;
+}
+
+static bool take_due(int64_t *when, int64_t now)
+{
+    if (*when == 0 || *when > now)
+        return false;
+    *when = 0;
+    return true;
+}
+
+static uint32_t today(void)
+{
+    struct tel_instant now;
+
+    tel_clock_now(&now);
+    return tel_date_of(now.realtime_ns);
+}
+
+/* --- epoll ------------------------------------------------------------------------------------ */
+
+static int watch(struct collector *collector, int fd, uint32_t events, void *tag, int operation)
+{
+    struct epoll_event event = {.events = events, .data.ptr = tag};
+
+    return epoll_ctl(collector->epoll_fd, operation, fd, &event) < 0 ? -errno : 0;
+}
+
+static int watch_claim(struct collector *collector)
+{
+    const struct tel_claim *claim = &collector->options->claim;
+    int status =
+        watch(collector, claim->start, EPOLLIN | EPOLLONESHOT, &start_tag, EPOLL_CTL_ADD);
+
+    return status < 0 ? status
+                      : watch(collector, claim->request, EPOLLIN, &request_tag, EPOLL_CTL_ADD);
+}
+
+/* --- folding and answering -------------------------------------------------------------------- */
+
+static void take_requests(struct collector *collector)
+{
+    tel_inbox_take(collector->inbox, TEL_SOCKET_REQUEST, collector->options->claim.request);
+}
+
+/* Between the batches of a long pass (a database rebuilt, a journal that others filled): whoever
+ * waits for one row is told at once that it will take longer. */
+static int put_off(void *arg)
+{
+    struct collector *collector = arg;
+
+    if (now_ns() - collector->fold_began < behind_after)
+        return 0;
+    take_requests(collector);
+    tel_inbox_put_off(collector->inbox);
+    return 0;
+}
+
+/* True when the database is up to date. Failures are retried, and meanwhile nothing is lost: the
+ * journal has it all. */
+static bool fold(struct collector *collector, bool scan_all)
+{
+    struct tel_error err = {0};
+    int64_t now;
+    int status;
+
+    collector->fold_began = now_ns();
+    status = tel_fold_pass(collector->fold, scan_all, NULL, &err);
+    now = now_ns();
+    collector->fold_due = 0;
+    if (status < 0) {
+        due(&collector->retry_due, now + retry_delay);
+        return false;
+    }
+    due(&collector->care_due, now + care_delay);
+    return true;
+}
+
+static void note_journal_written(struct collector *collector)
+{
+    collector->sync_date = today();
+    due(&collector->sync_due, now_ns() + sync_delay);
+}
+
+static void drain_starts(struct collector *collector)
+{
+    const struct tel_claim *claim = &collector->options->claim;
+
+    tel_inbox_take(collector->inbox, TEL_SOCKET_START, claim->start);
+    if (tel_inbox_append_lines(collector->inbox) < 0)
+        due(&collector->retry_due, now_ns() + retry_delay);
+    watch(collector, claim->start, EPOLLIN | EPOLLONESHOT, &start_tag, EPOLL_CTL_MOD);
+    note_journal_written(collector);
+    due(&collector->fold_due, now_ns() + fold_delay);
+}
+
+/* Those who wait: everything that has been asked for until now is answered by one fold. */
+static void answer_requests(struct collector *collector)
+{
+    struct tel_inbox *inbox = collector->inbox;
+
+    if (!tel_inbox_any_asking(inbox))
+        return;
+    /* A run that sends its end line may have sent its start line, too: that one comes first. */
+    if (tel_inbox_holds_lines(inbox))
+        drain_starts(collector);
+    tel_inbox_answer(inbox, fold(collector, tel_inbox_wants_all(inbox)) ? TEL_ANSWER_DONE
+                                                                       : TEL_ANSWER_LATER);
+    note_journal_written(collector);
+}
+
+/* --- runs ------------------------------------------------------------------------------------- */
+
+static void add_start(void *arg, const struct tel_message *message, int pidfd)
+{
+    struct collector *collector = arg;
+
+    if (pidfd >= 0)
+        tel_live_add(collector->live, tel_str_from(message->run_id), pidfd, &message->line);
+}
+
+static struct tel_settler settler_of(struct collector *collector)
+{
+    return (struct tel_settler){
+        .dir = collector->dir,
+        .fold = collector->fold,
+        .source = collector->options->exit_source,
+    };
+}
+
+/* Runs whose process has ended: forgotten when their last line is right, completed when not. */
+static void settle_ended(struct collector *collector)
+{
+    struct tel_settler settler = settler_of(collector);
+    struct tel_live_run *run = tel_live_take_ended(collector->live);
+    bool written = false;
+
+    settler.up_to_date = fold(collector, false);
+    while (run != NULL) {
+        struct tel_live_run *next = run->queued;
+        const bool patience_over = now_ns() - run->ended_boot_ns > reap_patience;
+        enum tel_settled settled = tel_settle_ended(&settler, run, patience_over);
+
+        if (settled == TEL_SETTLE_LATER) {
+            tel_live_put_back(collector->live, run);
+            due(&collector->settle_due,
+                now_ns() + (patience_over ? retry_delay : reap_patience));
+        } else {
+            tel_live_remove(collector->live, run);
+        }
+        written = written || settled == TEL_SETTLED_WRITTEN;
+        run = next;
+    }
+    if (written) {
+        fold(collector, false);
+        note_journal_written(collector);
+    }
+}
+
+/* --- runs of earlier collectors --------------------------------------------------------------- */
+
+static void adopt(void *arg, struct tel_str run_id, int pidfd,
+                  const struct tel_journal_pos *last_line)
+{
+    struct collector *collector = arg;
+
+    tel_live_add(collector->live, run_id, pidfd, last_line);
+}
+
+/* Once, when the database is up to date. Starts first: a run that has just begun has sent word. */
+static void adopt_orphans(struct collector *collector)
+{
+    const struct tel_settler settler = settler_of(collector);
+
+    drain_starts(collector);
+    if (tel_orphans_settle(&settler, collector->live, adopt, collector, NULL) < 0)
+        due(&collector->retry_due, now_ns() + retry_delay);
+    else
+        collector->adopted = true;
+}
+
+/* --- care ------------------------------------------------------------------------------------- */
+
+/* The directory may have been deleted and made again: then the sockets at the path are another
+ * collector's, and this one's time is over. */
+static bool is_still_ours(const struct collector *collector)
+{
+    char path[TEL_PATH_MAX];
+    struct stat held;
+    struct stat there;
+
+    return tel_run_path(path, collector->dir, TEL_LOCK_SUFFIX) == 0 &&
+           fstat(collector->options->claim.lock, &held) == 0 && lstat(path, &there) == 0 &&
+           held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+}
+
+static void look_around(struct collector *collector, int64_t now)
+{
+    collector->look_due = now + look_interval;
+    if (!is_still_ours(collector))
+        collector->stop = true;
+}
+
+/* Copies the WAL back once it is quiet, or when it has grown out of hand. */
+static void care_for_database(struct collector *collector, int64_t now)
+{
+    struct tel_store *store = tel_fold_store(collector->fold, NULL);
+    uint64_t bytes = store == NULL ? 0 : tel_store_wal_bytes(store);
+
+    if (bytes < CARE_BYTES)
+        return;
+    if (now - collector->last_active < care_delay && bytes < FORCED_CARE_BYTES)
+        due(&collector->care_due, now + care_delay);
+    else
+        tel_store_checkpoint(store, NULL);
+}
+
+static void do_due_work(struct collector *collector)
+{
+    int64_t now = now_ns();
+
+    if (take_due(&collector->starts_due, now))
+        drain_starts(collector);
+    if (take_due(&collector->settle_due, now))
+        settle_ended(collector);
+    if (take_due(&collector->fold_due, now))
+        fold(collector, false);
+    if (take_due(&collector->retry_due, now)) {
+        if (tel_inbox_append_lines(collector->inbox) < 0)
+            due(&collector->retry_due, now + retry_delay);
+        fold(collector, true);
+    }
+    if (!collector->adopted && collector->retry_due == 0)
+        adopt_orphans(collector);
+    if (take_due(&collector->sync_due, now))
+        tel_janitor_sync(collector->janitor, collector->sync_date);
+    if (take_due(&collector->care_due, now))
+        care_for_database(collector, now);
+    if (take_due(&collector->look_due, now))
+        look_around(collector, now);
+}
+
+/* --- the loop --------------------------------------------------------------------------------- */
+
+static bool has_nothing_to_do(const struct collector *collector)
+{
+    return tel_live_count(collector->live) == 0 && !tel_live_any_ended(collector->live) &&
+           !tel_inbox_holds_lines(collector->inbox) && !tel_inbox_any_late(collector->inbox) && collector->starts_due == 0 &&
+           collector->fold_due == 0 && collector->retry_due == 0;
+}
+
+/* When epoll_wait has to return without an event, in milliseconds. */
+static int wait_ms(const struct collector *collector)
+{
+    const int64_t times[] = {collector->starts_due, collector->fold_due, collector->settle_due,
+                             collector->retry_due,  collector->sync_due, collector->care_due,
+                             collector->look_due};
+    int64_t next = INT64_MAX;
+    int64_t now = now_ns();
+
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        if (times[i] != 0 && times[i] < next)
+            next = times[i];
+    if (!collector->options->stay && has_nothing_to_do(collector) &&
+        collector->last_active + idle_patience < next)
+        next = collector->last_active + idle_patience;
+    if (next <= now)
+        return 0;
+    return (int)((next - now) / MS) + 1;
+}
+
+static void handle_event(struct collector *collector, const struct epoll_event *event, int64_t now)
+{
+    void *const tag = event->data.ptr;
+
+    if (tag == &request_tag) {
+        take_requests(collector);
+    } else if (tag == &late_tag) {
+        tel_inbox_take_late(collector->inbox);
+        due(&collector->starts_due, now + start_delay); /* a line may have come along */
+    } else if (tag == &start_tag) {
+        due(&collector->starts_due, now + start_delay);
+    } else if (tag == &signal_tag) {
+        collector->stop = true;
+    } else {
+        tel_live_ended(collector->live, tag);
+        due(&collector->settle_due, now + settle_delay);
+    }
+    collector->last_active = now;
+}
+
+static void serve_once(struct collector *collector)
+{
+    struct epoll_event events[EVENTS];
+    int count = epoll_wait(collector->epoll_fd, events, EVENTS, wait_ms(collector));
+    int64_t now = now_ns();
+
+    for (int i = 0; i < count; i++)
+        handle_event(collector, &events[i], now);
+    answer_requests(collector);
+    do_due_work(collector);
+}
+
+/* Whoever connected before the sockets were unlinked must not be left without an answer: takes what
+ * is in the queues. True when there was something, and the collector has to go on. */
+static bool leave(struct collector *collector)
+{
+    struct tel_claim *claim = &collector->options->claim;
+    const int64_t before = collector->last_active;
+
+    tel_claim_unlink(collector->dir);
+    drain_starts(collector);
+    take_requests(collector);
+    if (collector->stop ||
+        (tel_live_count(collector->live) == 0 && !tel_inbox_any_asking(collector->inbox) &&
+         collector->last_active == before))
+        return false;
+    close(claim->start);
+    close(claim->request);
+    if (tel_claim_listen(claim, collector->dir, NULL) < 0 || watch_claim(collector) < 0)
+        return false;
+    return true;
+}
+
+static bool is_done(const struct collector *collector)
+{
+    if (collector->stop)
+        return true;
+    return !collector->options->stay && has_nothing_to_do(collector) &&
+           now_ns() - collector->last_active >= idle_patience;
+}
+
+static void serve(struct collector *collector)
+{
+    collector->last_active = now_ns();
+    look_around(collector, collector->last_active);
+    take_requests(collector);
+    drain_starts(collector);
+    fold(collector, true);
+    answer_requests(collector);
+    do
+        serve_once(collector);
+    while (!is_done(collector) || leave(collector));
+    answer_requests(collector);
+}
+
+/* --- set-up ----------------------------------------------------------------------------------- */
+
+static int open_signals(struct collector *collector)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    collector->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (collector->signal_fd < 0)
+        return -errno;
+    return watch(collector, collector->signal_fd, EPOLLIN, &signal_tag, EPOLL_CTL_ADD);
+}
+
+static int open_collector(struct collector *collector, struct tel_error *err)
+{
+    int status;
+
+    collector->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (collector->epoll_fd < 0)
+        return tel_fail_sys(err, -errno, "epoll", NULL);
+    status = open_signals(collector);
+    if (status == 0)
+        status = watch_claim(collector);
+    if (status < 0)
+        return tel_fail_sys(err, status, "epoll", NULL);
+    collector->live = tel_live_new(collector->epoll_fd);
+    collector->inbox = tel_inbox_new(collector->dir);
+    if (collector->live == NULL || collector->inbox == NULL)
+        return tel_fail(err, -ENOMEM, "no memory", NULL);
+    tel_inbox_on_start(collector->inbox, add_start, collector);
+    status = watch(collector, tel_inbox_late_fd(collector->inbox), EPOLLIN, &late_tag,
+                   EPOLL_CTL_ADD);
+    if (status < 0)
+        return tel_fail_sys(err, status, "epoll", NULL);
+    collector->janitor = tel_janitor_start(collector->dir);
+    status = tel_fold_open(&collector->fold, collector->dir, BUSY_MS, err);
+    if (status == 0)
+        tel_fold_set_between(collector->fold, put_off, collector);
+    return status;
+}
+
+static void close_collector(struct collector *collector)
+{
+    struct tel_store *store =
+        collector->fold == NULL ? NULL : tel_fold_store(collector->fold, NULL);
+
+    if (store != NULL && tel_store_wal_bytes(store) > 0)
+        tel_store_checkpoint(store, NULL);
+    tel_fold_close(collector->fold);
+    tel_janitor_stop(collector->janitor);
+    tel_inbox_free(collector->inbox);
+    tel_live_free(collector->live);
+    if (collector->signal_fd >= 0)
+        close(collector->signal_fd);
+    if (collector->epoll_fd >= 0)
+        close(collector->epoll_fd);
+}
+
+int tel_collector_run(struct tel_collector_options *options, struct tel_error *err)
+{
+    struct collector collector = {
+        .options = options, .dir = options->dir, .epoll_fd = -1, .signal_fd = -1};
+    int status = open_collector(&collector, err);
+
+    if (status == 0)
+        serve(&collector);
+    close_collector(&collector);
+    tel_claim_drop(&options->claim, options->dir, status < 0);
+    return status;
+}

@@ -1,0 +1,400 @@
+/* See inbox.h. */
+#include "inbox.h"
+
+#include "base/clock.h"
+#include "base/runline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5, socket(7) */
+#endif
+
+enum {
+    ASKING_MAX = 4096,
+    ACCEPT_AT_ONCE = 512,             /* then others get their turn */
+    HELD_BYTES_MAX = 16 * 1024 * 1024 /* of lines while the disk is full */
+};
+
+/* A line that its sender could not append. */
+struct held_line {
+    struct held_line *next;
+    size_t len;
+    char text[];
+};
+
+struct line_queue {
+    struct held_line *first;
+    struct held_line **end;
+};
+
+struct tel_inbox {
+    const struct tel_datadir *dir;
+    struct line_queue starts; /* of these first: a run's end may be received before its start */
+    struct line_queue ends;
+    size_t held_bytes;
+    tel_start_fn *on_start;
+    void *on_start_arg;
+    int late_fd; /* an epoll set of its own */
+    int late_count;
+    int asking_count;
+    struct asking {
+        int fd;
+        bool wants_all;
+    } asking[ASKING_MAX];
+    char buffer[sizeof(struct tel_message) + TEL_RUNLINE_MAX];
+};
+
+/* A message as received. */
+struct parcel {
+    struct tel_message message;
+    struct tel_str line; /* in the inbox's buffer */
+    int passed_fd;       /* -1 none */
+};
+
+struct tel_inbox *tel_inbox_new(const struct tel_datadir *dir)
+{
+    struct tel_inbox *inbox = calloc(1, sizeof *inbox);
+
+    if (inbox == NULL)
+        return NULL;
+    inbox->dir = dir;
+    inbox->starts.end = &inbox->starts.first;
+    inbox->ends.end = &inbox->ends.first;
+    inbox->late_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (inbox->late_fd >= 0)
+        return inbox;
+    free(inbox);
+    return NULL;
+}
+
+void tel_inbox_on_start(struct tel_inbox *inbox, tel_start_fn *fn, void *arg)
+{
+    inbox->on_start = fn;
+    inbox->on_start_arg = arg;
+}
+
+static void drop_first(struct line_queue *queue)
+{
+    struct held_line *line = queue->first;
+
+    queue->first = line->next;
+    if (queue->first == NULL)
+        queue->end = &queue->first;
+    free(line);
+}
+
+void tel_inbox_free(struct tel_inbox *inbox)
+{
+    if (inbox == NULL)
+        return;
+    tel_inbox_answer(inbox, TEL_ANSWER_LATER);
+    while (inbox->starts.first != NULL)
+        drop_first(&inbox->starts);
+    while (inbox->ends.first != NULL)
+        drop_first(&inbox->ends);
+    close(inbox->late_fd);
+    free(inbox);
+}
+
+/* --- receiving -------------------------------------------------------------------------------- */
+
+/* Only the same user, or root, is listened to. */
+static bool is_welcome(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+           (peer.uid == geteuid() || peer.uid == 0);
+}
+
+/* The first descriptor that came along; further ones are closed. */
+static int take_descriptor(struct msghdr *header)
+{
+    int taken = -1;
+
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part != NULL;
+         part = CMSG_NXTHDR(header, part)) {
+        size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+
+            memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+            if (taken < 0)
+                taken = fd;
+            else
+                close(fd);
+        }
+    }
+    return taken;
+}
+
+static bool is_sound(const struct parcel *parcel, size_t received)
+{
+    const struct tel_message *message = &parcel->message;
+
+    return received >= sizeof *message && message->magic == TEL_PROTO_MAGIC &&
+           message->version == TEL_PROTO_VERSION &&
+           received == sizeof *message + message->line_length &&
+           memchr(message->run_id, '\0', sizeof message->run_id) != NULL;
+}
+
+enum received { RECEIVED, RECEIVED_NOTHING_YET, RECEIVED_NONSENSE };
+
+static enum received receive(struct tel_inbox *inbox, int fd, struct parcel *parcel)
+{
+    char control[CMSG_SPACE(4 * sizeof(int))];
+    struct iovec part = {inbox->buffer, sizeof inbox->buffer};
+    struct msghdr header = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof control,
+    };
+    ssize_t received = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+    if (received < 0)
+        return errno == EAGAIN ? RECEIVED_NOTHING_YET : RECEIVED_NONSENSE;
+    parcel->passed_fd = take_descriptor(&header);
+    if ((size_t)received >= sizeof parcel->message)
+        memcpy(&parcel->message, inbox->buffer, sizeof parcel->message);
+    if (is_sound(parcel, (size_t)received)) {
+        parcel->line = (struct tel_str){inbox->buffer + sizeof parcel->message,
+                                        parcel->message.line_length};
+        return RECEIVED;
+    }
+    if (parcel->passed_fd >= 0)
+        close(parcel->passed_fd);
+    return RECEIVED_NONSENSE;
+}
+
+static int accept_welcome(int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0 || is_welcome(fd))
+        return fd;
+    close(fd);
+    return accept_welcome(listener);
+}
+
+/* --- lines that the disk did not take --------------------------------------------------------- */
+
+static void hold_line(struct tel_inbox *inbox, struct line_queue *queue, struct tel_str text)
+{
+    struct held_line *line;
+
+    if (text.len == 0 || text.ptr[text.len - 1] != '\n' ||
+        inbox->held_bytes + text.len > HELD_BYTES_MAX)
+        return;
+    line = malloc(sizeof *line + text.len);
+    if (line == NULL)
+        return;
+    line->next = NULL;
+    line->len = text.len;
+    memcpy(line->text, text.ptr, text.len);
+    *queue->end = line;
+    queue->end = &line->next;
+    inbox->held_bytes += text.len;
+}
+
+bool tel_inbox_holds_lines(const struct tel_inbox *inbox)
+{
+    return inbox->starts.first != NULL || inbox->ends.first != NULL;
+}
+
+static int append_queue(struct tel_inbox *inbox, struct line_queue *queue)
+{
+    struct tel_instant now;
+    struct tel_journal_writer writer = {
+        .raw = inbox->dir->raw,
+        .file_mode = inbox->dir->file_mode,
+        .exclusive = inbox->dir->network,
+        .max_size = UINT64_MAX,
+    };
+
+    tel_clock_now(&now);
+    while (queue->first != NULL) {
+        const struct tel_str text = {queue->first->text, queue->first->len};
+        int status =
+            tel_journal_append(&writer, tel_date_of(now.realtime_ns), text, NULL, NULL);
+
+        if (status < 0)
+            return status;
+        inbox->held_bytes -= text.len;
+        drop_first(queue);
+    }
+    return 0;
+}
+
+int tel_inbox_append_lines(struct tel_inbox *inbox)
+{
+    int status = append_queue(inbox, &inbox->starts);
+
+    return status < 0 ? status : append_queue(inbox, &inbox->ends);
+}
+
+/* --- starts ----------------------------------------------------------------------------------- */
+
+/* For senders that could not open or pass a pidfd of themselves. */
+static int pidfd_of_peer(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    int pidfd = -1;
+    socklen_t pidfd_len = sizeof pidfd;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &pidfd_len) == 0)
+        return pidfd;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.pid <= 0)
+        return -1;
+    return (int)syscall(SYS_pidfd_open, peer.pid, 0);
+}
+
+static void take_start(struct tel_inbox *inbox, int fd, struct parcel *parcel)
+{
+    if (parcel->passed_fd < 0)
+        parcel->passed_fd = pidfd_of_peer(fd);
+    if (inbox->on_start != NULL)
+        inbox->on_start(inbox->on_start_arg, &parcel->message, parcel->passed_fd);
+    else if (parcel->passed_fd >= 0)
+        close(parcel->passed_fd);
+    close(fd);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void take_request(struct tel_inbox *inbox, int fd, struct parcel *parcel)
+{
+    if (parcel->passed_fd >= 0)
+        close(parcel->passed_fd);
+    inbox->asking[inbox->asking_count++] =
+        (struct asking){fd, parcel->message.request == TEL_REQUEST_SYNC};
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+/* The sender has connected, but was interrupted before it sent: it is waited for, not the other way
+ * round. */
+static void wait_for_message(struct tel_inbox *inbox, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+    if (epoll_ctl(inbox->late_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+        inbox->late_count++;
+    else
+        close(fd);
+}
+
+/* Takes the message of a connection; false when it is not there yet. */
+static bool take_message(struct tel_inbox *inbox, int fd)
+{
+    struct parcel parcel;
+    enum received received = receive(inbox, fd, &parcel);
+
+    if (received == RECEIVED_NOTHING_YET)
+        return false;
+    if (received == RECEIVED_NONSENSE) {
+        close(fd);
+        return true;
+    }
+    if (parcel.message.request == TEL_REQUEST_START) {
+        hold_line(inbox, &inbox->starts, parcel.line);
+        take_start(inbox, fd, &parcel);
+    } else {
+        hold_line(inbox, &inbox->ends, parcel.line);
+        take_request(inbox, fd, &parcel);
+    }
+    return true;
+}
+
+void tel_inbox_take(struct tel_inbox *inbox, enum tel_socket which, int listener)
+{
+    /* Starts are taken all at once; of requests only so many, that the first are answered soon. */
+    const int most = which == TEL_SOCKET_START ? ASKING_MAX : ACCEPT_AT_ONCE;
+
+    for (int i = 0; i < most && inbox->asking_count < ASKING_MAX; i++) {
+        int fd = accept_welcome(listener);
+
+        if (fd < 0)
+            break;
+        if (!take_message(inbox, fd))
+            wait_for_message(inbox, fd);
+    }
+}
+
+int tel_inbox_late_fd(const struct tel_inbox *inbox)
+{
+    return inbox->late_fd;
+}
+
+bool tel_inbox_any_late(const struct tel_inbox *inbox)
+{
+    return inbox->late_count > 0;
+}
+
+void tel_inbox_take_late(struct tel_inbox *inbox)
+{
+    struct epoll_event events[64];
+    int count = epoll_wait(inbox->late_fd, events, 64, 0);
+
+    for (int i = 0; i < count && inbox->asking_count < ASKING_MAX; i++) {
+        int fd = events[i].data.fd;
+
+        epoll_ctl(inbox->late_fd, EPOLL_CTL_DEL, fd, NULL);
+        inbox->late_count--;
+        if (!take_message(inbox, fd))
+            wait_for_message(inbox, fd);
+    }
+}
+
+bool tel_inbox_any_asking(const struct tel_inbox *inbox)
+{
+    return inbox->asking_count > 0;
+}
+
+bool tel_inbox_wants_all(const struct tel_inbox *inbox)
+{
+    for (int i = 0; i < inbox->asking_count; i++)
+        if (inbox->asking[i].wants_all)
+            return true;
+    return false;
+}
+
+static void answer_one(const struct asking *asking, enum tel_answer answer)
+{
+    const char byte = (char)answer;
+
+    (void)send(asking->fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(asking->fd);
+}
+
+void tel_inbox_answer(struct tel_inbox *inbox, enum tel_answer answer)
+{
+    for (int i = 0; i < inbox->asking_count; i++)
+        answer_one(&inbox->asking[i], answer);
+    inbox->asking_count = 0;
+}
+
+void tel_inbox_put_off(struct tel_inbox *inbox)
+{
+    int kept = 0;
+
+    for (int i = 0; i < inbox->asking_count; i++) {
+        if (inbox->asking[i].wants_all)
+            inbox->asking[kept++] = inbox->asking[i];
+        else
+            answer_one(&inbox->asking[i], TEL_ANSWER_LATER);
+    }
+    inbox->asking_count = kept;
+}

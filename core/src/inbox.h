@@ -1,0 +1,37 @@
+/* What hosts and the CLI send to the collector: accepting connections, checking who is there,
+ * taking messages and descriptors, answering; and keeping lines that the disk did not take. */
+#ifndef TEL_INBOX_H
+#define TEL_INBOX_H
+
+#include "base/proto.h"
+
+struct tel_inbox;
+
+/* dir is borrowed. NULL when there is no memory. */
+struct tel_inbox *tel_inbox_new(const struct tel_datadir *dir);
+void tel_inbox_free(struct tel_inbox *inbox);
+
+/* Who gets each start, with a pidfd of its process (theirs then), or -1 where none is to be had. */
+typedef void tel_start_fn(void *arg, const struct tel_message *message, int pidfd);
+void tel_inbox_on_start(struct tel_inbox *inbox, tel_start_fn *fn, void *arg);
+
+/* Accepts everything that waits on a listening socket and takes the messages that are there. Those
+ * who sent a request then wait for tel_inbox_answer. */
+void tel_inbox_take(struct tel_inbox *inbox, enum tel_socket which, int listener);
+/* Connections whose message was not there yet: readable when one has come. Borrowed. */
+int tel_inbox_late_fd(const struct tel_inbox *inbox);
+void tel_inbox_take_late(struct tel_inbox *inbox);
+bool tel_inbox_any_late(const struct tel_inbox *inbox);
+bool tel_inbox_any_asking(const struct tel_inbox *inbox);
+/* One of those who ask wants the whole journal folded, however long it takes. */
+bool tel_inbox_wants_all(const struct tel_inbox *inbox);
+void tel_inbox_answer(struct tel_inbox *inbox, enum tel_answer answer);
+/* "Later", to hosts that wait for their own run only. */
+void tel_inbox_put_off(struct tel_inbox *inbox);
+
+/* Appends the lines that came with messages, because their senders could not, to the journal: those
+ * of starts first. Negative when some are still left. */
+int tel_inbox_append_lines(struct tel_inbox *inbox);
+bool tel_inbox_holds_lines(const struct tel_inbox *inbox);
+
+#endif

@@ -1,0 +1,18 @@
+/* Slow disk work off the path of those who wait: a thread that syncs the journal and copies the WAL
+ * back, at low priority. */
+#ifndef TEL_JANITOR_H
+#define TEL_JANITOR_H
+
+#include "base/datadir.h"
+
+struct tel_janitor;
+
+/* dir is borrowed. NULL when no thread can be had: then nothing is synced ahead of time. */
+struct tel_janitor *tel_janitor_start(const struct tel_datadir *dir);
+/* Finishes what was asked for, then ends the thread. NULL is fine. */
+void tel_janitor_stop(struct tel_janitor *janitor);
+
+/* Asks for fdatasync of the journal file of that date; returns at once. */
+void tel_janitor_sync(struct tel_janitor *janitor, uint32_t date);
+
+#endif

@@ -1,0 +1,57 @@
+/* Reading the journal: which files there are, and their whole lines in chunks of bounded size. */
+#ifndef TEL_JOURNAL_SCAN_H
+#define TEL_JOURNAL_SCAN_H
+
+#include "base/journal.h"
+
+#include <sys/stat.h>
+
+/* Longer lines are skipped: no writer of ours makes them, and memory stays bounded. */
+#define TEL_LINE_MAX ((size_t)16 * 1024 * 1024)
+
+struct tel_dates {
+    uint32_t *date; /* ascending */
+    size_t count;
+};
+
+/* The dates of the files in directory raw; none when there is no such directory.
+ * tel_dates_free releases the list. */
+int tel_journal_list(const char *raw, struct tel_dates *out, struct tel_error *err);
+void tel_dates_free(struct tel_dates *dates);
+
+/* Opens the file of that date for reading, without following a link or blocking on a FIFO.
+ * Returns a descriptor, the caller's to close. Errors: -ENOENT, TEL_ERR_REFUSED, negative errno. */
+int tel_journal_open(const char *raw, uint32_t date, struct stat *st, struct tel_error *err);
+/* Describes what lies at the path of that date now. 0 or negative errno. */
+int tel_journal_stat(const char *raw, uint32_t date, struct stat *st);
+
+/* Whole lines of a file, from offset on. */
+struct tel_chunk {
+    char *memory; /* the chunk's own, grown as needed */
+    size_t cap;
+    uint64_t offset;     /* of text in the file */
+    struct tel_str text; /* whole lines; empty when there are none, or one was too long */
+    uint64_t too_long;   /* length of a line at offset that is longer than TEL_LINE_MAX, else 0 */
+};
+
+/* Reads lines at offset, about want bytes of them, or one line when it is longer than that.
+ * 1 when text or too_long is set, 0 when no whole line is there, negative errno. */
+int tel_chunk_load(struct tel_chunk *chunk, int fd, uint64_t offset, size_t want,
+                   struct tel_error *err);
+/* Takes the next line, with its newline, from text; false at the end. */
+bool tel_line_next(struct tel_str *text, struct tel_str *line);
+/* True when line holds nothing but blanks. */
+bool tel_line_is_empty(struct tel_str line);
+void tel_chunk_free(struct tel_chunk *chunk);
+
+/* Text that every line about run_id holds: the id, unless JSON may spell it in more than one way;
+ * then nothing, and the caller looks at every line. */
+struct tel_str tel_journal_needle(struct tel_str run_id);
+
+/* Calls fn for each line of the files from from's position to to_date's end that contains needle
+ * (every line when it is empty), oldest first. A nonzero return of fn stops and is returned. */
+typedef int tel_line_fn(void *arg, struct tel_str line, const struct tel_journal_pos *pos);
+int tel_journal_walk(const char *raw, const struct tel_journal_pos *from, uint32_t to_date,
+                     struct tel_str needle, tel_line_fn *fn, void *arg, struct tel_error *err);
+
+#endif

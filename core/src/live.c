@@ -1,0 +1,172 @@
+/* See live.h: a hash table of runs, and the list of those whose process has ended. */
+#include "live.h"
+
+#include "base/clock.h"
+#include "base/process.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { CHAINS = 4096 };
+
+struct tel_live {
+    int epoll_fd;
+    size_t count;
+    struct tel_live_run *ended;
+    struct tel_live_run *chains[CHAINS];
+};
+
+struct tel_live *tel_live_new(int epoll_fd)
+{
+    struct tel_live *live = calloc(1, sizeof *live);
+
+    if (live != NULL)
+        live->epoll_fd = epoll_fd;
+    return live;
+}
+
+static void free_run(struct tel_live_run *run)
+{
+    close(run->pidfd);
+    free(run);
+}
+
+void tel_live_free(struct tel_live *live)
+{
+    if (live == NULL)
+        return;
+    for (int i = 0; i < CHAINS; i++) {
+        while (live->chains[i] != NULL) {
+            struct tel_live_run *run = live->chains[i];
+
+            live->chains[i] = run->next;
+            free_run(run);
+        }
+    }
+    free(live);
+}
+
+static size_t chain_of(struct tel_str run_id)
+{
+    uint32_t hash = 2166136261U;
+
+    for (size_t i = 0; i < run_id.len; i++)
+        hash = (hash ^ (uint8_t)run_id.ptr[i]) * 16777619U;
+    return hash % CHAINS;
+}
+
+bool tel_live_has(const struct tel_live *live, struct tel_str run_id)
+{
+    for (struct tel_live_run *run = live->chains[chain_of(run_id)]; run != NULL; run = run->next)
+        if (tel_str_is(run_id, run->run_id))
+            return true;
+    return false;
+}
+
+size_t tel_live_count(const struct tel_live *live)
+{
+    return live->count;
+}
+
+/* The "Pid:" line of /proc/self/fdinfo/FD: the process's number in this pid namespace, 0 or -1 when
+ * it has none here. */
+static pid_t pid_behind(int pidfd)
+{
+    char line[128];
+    char path[48];
+    int pid = 0;
+    FILE *info;
+
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    info = fopen(path, "re");
+    if (info == NULL)
+        return 0;
+    while (fgets(line, sizeof line, info) != NULL)
+        if (sscanf(line, "Pid: %d", &pid) == 1)
+            break;
+    fclose(info);
+    return pid > 0 ? pid : 0;
+}
+
+static int watch(const struct tel_live *live, struct tel_live_run *run, int operation,
+                 uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = run};
+
+    return epoll_ctl(live->epoll_fd, operation, run->pidfd, &event) < 0 ? -errno : 0;
+}
+
+int tel_live_add(struct tel_live *live, struct tel_str run_id, int pidfd,
+                 const struct tel_journal_pos *start)
+{
+    const size_t chain = chain_of(run_id);
+    struct tel_live_run *run;
+    int status;
+
+    if (tel_live_has(live, run_id)) {
+        close(pidfd);
+        return 1;
+    }
+    run = calloc(1, sizeof *run + run_id.len + 1);
+    if (run == NULL) {
+        close(pidfd);
+        return -ENOMEM;
+    }
+    memcpy(run->run_id, run_id.ptr, run_id.len);
+    run->pidfd = pidfd;
+    run->pid = pid_behind(pidfd);
+    run->start = *start;
+    status = watch(live, run, EPOLL_CTL_ADD, EPOLLIN | EPOLLONESHOT);
+    if (status < 0) {
+        free_run(run);
+        return status;
+    }
+    run->next = live->chains[chain];
+    live->chains[chain] = run;
+    live->count++;
+    return 0;
+}
+
+void tel_live_ended(struct tel_live *live, struct tel_live_run *run)
+{
+    if (run->ended_boot_ns != 0)
+        return; /* on the list already: this was the reaping */
+    run->ended_boot_ns = tel_clock_boottime_ns();
+    tel_live_put_back(live, run);
+    watch(live, run, EPOLL_CTL_MOD, EPOLLONESHOT); /* EPOLLHUP always comes */
+}
+
+struct tel_live_run *tel_live_take_ended(struct tel_live *live)
+{
+    struct tel_live_run *list = live->ended;
+
+    live->ended = NULL;
+    return list;
+}
+
+bool tel_live_any_ended(const struct tel_live *live)
+{
+    return live->ended != NULL;
+}
+
+void tel_live_put_back(struct tel_live *live, struct tel_live_run *run)
+{
+    run->queued = live->ended;
+    live->ended = run;
+}
+
+void tel_live_remove(struct tel_live *live, struct tel_live_run *run)
+{
+    struct tel_live_run **link =
+        &live->chains[chain_of((struct tel_str){run->run_id, strlen(run->run_id)})];
+
+    while (*link != run)
+        link = &(*link)->next;
+    *link = run->next;
+    live->count--;
+    free_run(run);
+}

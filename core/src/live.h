@@ -1,0 +1,42 @@
+/* The runs that are being watched: one pidfd each, in the collector's epoll set. */
+#ifndef TEL_LIVE_H
+#define TEL_LIVE_H
+
+#include "base/journal.h"
+
+#include <sys/types.h>
+
+struct tel_live_run {
+    struct tel_live_run *next;   /* in the table's chain */
+    struct tel_live_run *queued; /* in the list of ended runs that are not settled yet */
+    struct tel_journal_pos start; /* where a line of the run lies, or shortly before */
+    int64_t ended_boot_ns;       /* when the end was noticed; 0 while it runs */
+    int pidfd;                   /* owned */
+    pid_t pid;                   /* in our pid namespace; 0 unknown there */
+    char run_id[];
+};
+
+struct tel_live;
+
+/* epoll_fd is borrowed. NULL when there is no memory. */
+struct tel_live *tel_live_new(int epoll_fd);
+void tel_live_free(struct tel_live *live);
+
+/* Watches a run. Takes pidfd in any case. start may be zero. 0; 1 when it is watched already;
+ * negative errno. */
+int tel_live_add(struct tel_live *live, struct tel_str run_id, int pidfd,
+                 const struct tel_journal_pos *start);
+bool tel_live_has(const struct tel_live *live, struct tel_str run_id);
+size_t tel_live_count(const struct tel_live *live);
+
+/* epoll says that the process of run has ended: notes the time (once) and puts the run on the list
+ * of ended ones; from now on only its reaping wakes the collector. */
+void tel_live_ended(struct tel_live *live, struct tel_live_run *run);
+/* The list of ended runs; the caller takes it over and gives every run to remove or ended again. */
+struct tel_live_run *tel_live_take_ended(struct tel_live *live);
+bool tel_live_any_ended(const struct tel_live *live);
+/* Puts a run that could not be settled back on the list. */
+void tel_live_put_back(struct tel_live *live, struct tel_live_run *run);
+void tel_live_remove(struct tel_live *live, struct tel_live_run *run);
+
+#endif

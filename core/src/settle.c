@@ -1,0 +1,173 @@
+/* See settle.h. */
+#include "settle.h"
+
+#include "base/clock.h"
+#include "base/ending.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* --- what the run's own lines say ------------------------------------------------------------- */
+
+static void read_claim(const struct tel_runline *line, struct tel_run_state *state)
+{
+    int64_t number;
+
+    state->found = true;
+    state->running = tel_str_is(line->run[TEL_RUN_STATUS], "\"running\"");
+    state->has_exit_code = tel_json_to_i64(line->process[TEL_PROC_EXIT_CODE], &number);
+    if (state->has_exit_code)
+        state->exit_code = (int)number;
+    state->has_signal = tel_json_to_i64(line->process[TEL_PROC_SIGNAL], &number);
+    if (state->has_signal)
+        state->signal = (int)number;
+}
+
+/* Reads the run's line at pos into memory. */
+static int read_line(const struct tel_settler *settler, struct tel_str run_id,
+                     struct tel_journal_pos *pos, struct tel_buf *memory, struct tel_runline *line)
+{
+    struct tel_str text;
+    int status =
+        tel_journal_find(settler->dir->raw, run_id, pos, memory, &text, NULL, NULL);
+
+    if (status < 0)
+        return status;
+    return tel_runline_parse(text, line) == TEL_LINE_RUN ? 0 : TEL_ERR_INVALID;
+}
+
+/* The run's state by the database; where that is out of order or behind (it can be read while
+ * somebody else has locked it), by the journal. */
+static int find_state(const struct tel_settler *settler, struct tel_str run_id,
+                      const struct tel_journal_pos *start, struct tel_run_state *state)
+{
+    struct tel_store *store = settler->up_to_date ? tel_fold_store(settler->fold, NULL) : NULL;
+    struct tel_runline line;
+    struct tel_buf buf;
+    char *memory;
+    int status;
+
+    memset(state, 0, sizeof *state);
+    if (store != NULL && tel_store_run_state(store, run_id, state, NULL) == 0 && state->found)
+        return 0;
+    if (tel_fold_find_last(settler->dir, run_id, start, &state->last_line, NULL) != 1)
+        return TEL_ERR_NOT_FOUND;
+    memory = malloc(TEL_RUNLINE_MAX);
+    if (memory == NULL)
+        return TEL_ERR_NOT_FOUND;
+    tel_buf_init(&buf, memory, TEL_RUNLINE_MAX);
+    status = read_line(settler, run_id, &state->last_line, &buf, &line);
+    if (status == 0)
+        read_claim(&line, state);
+    free(memory);
+    return status;
+}
+
+/* True when the run's last line says the same as the kernel. */
+static bool agrees(const struct tel_run_state *state, int wait_status)
+{
+    if (state->running)
+        return false;
+    if (WIFSIGNALED(wait_status))
+        return state->has_signal && state->signal == WTERMSIG(wait_status);
+    return state->has_exit_code && state->exit_code == WEXITSTATUS(wait_status);
+}
+
+/* --- writing the last line -------------------------------------------------------------------- */
+
+static int append(const struct tel_settler *settler, const struct tel_journal_pos *after,
+                  struct tel_str line)
+{
+    struct tel_instant now;
+    struct tel_journal_writer writer = {
+        .raw = settler->dir->raw,
+        .file_mode = settler->dir->file_mode,
+        .exclusive = settler->dir->network,
+        .max_size = UINT64_MAX,
+        .last = {.date = after->date},
+    };
+
+    tel_clock_now(&now);
+    return tel_journal_append(&writer, tel_date_of(now.realtime_ns), line, NULL, NULL);
+}
+
+static int write_ending(const struct tel_settler *settler, struct tel_str run_id,
+                        struct tel_journal_pos pos, const struct tel_ending *ending)
+{
+    struct tel_runline line;
+    struct tel_buf memory;
+    struct tel_buf out;
+    size_t start;
+    char *space = malloc(3 * TEL_RUNLINE_MAX);
+    int status;
+
+    if (space == NULL)
+        return -1;
+    tel_buf_init(&memory, space, TEL_RUNLINE_MAX);
+    tel_buf_init(&out, space + TEL_RUNLINE_MAX, 2 * TEL_RUNLINE_MAX);
+    status = read_line(settler, run_id, &pos, &memory, &line);
+    if (status == 0) {
+        tel_ending_apply(&line, &out, ending);
+        start = out.len;
+        tel_runline_put(&out, &line);
+        status = out.overflow
+                     ? -1
+                     : append(settler, &pos, (struct tel_str){out.ptr + start, out.len - start});
+    }
+    free(space);
+    return status;
+}
+
+/* --- the two cases ---------------------------------------------------------------------------- */
+
+static enum tel_settled write_or_retry(const struct tel_settler *settler, struct tel_str run_id,
+                                       const struct tel_journal_pos *pos,
+                                       const struct tel_ending *ending)
+{
+    int status = write_ending(settler, run_id, *pos, ending);
+
+    if (status == 0)
+        return TEL_SETTLED_WRITTEN;
+    /* A line that cannot be found or read never will be; anything else may pass. */
+    return status == TEL_ERR_NOT_FOUND || status == TEL_ERR_INVALID || status == -ENOENT
+               ? TEL_SETTLED
+               : TEL_SETTLE_LATER;
+}
+
+enum tel_settled tel_settle_ended(const struct tel_settler *settler,
+                                  const struct tel_live_run *run, bool patience_over)
+{
+    const struct tel_str run_id = tel_str_from(run->run_id);
+    struct tel_ending ending = {.boottime_ns = run->ended_boot_ns};
+    struct tel_run_state state;
+    enum tel_exit_source source = settler->source;
+    enum tel_exit_answer answer;
+
+    /* A zombie that nobody reaps, or a kernel that does not tell by pidfd. */
+    if (source == TEL_EXIT_AUTO && patience_over)
+        source = TEL_EXIT_PROC;
+    answer = tel_exit_status(source, run->pidfd, run->pid, &ending.wait_status);
+    if (answer == TEL_EXIT_ZOMBIE && !patience_over)
+        return TEL_SETTLE_LATER;
+    if (find_state(settler, run_id, &run->start, &state) < 0)
+        return TEL_SETTLED;
+    if (answer != TEL_EXIT_KNOWN && !state.running)
+        return TEL_SETTLED; /* the run's own word is all there is */
+    if (answer == TEL_EXIT_KNOWN && agrees(&state, ending.wait_status))
+        return TEL_SETTLED;
+    ending.known = answer == TEL_EXIT_KNOWN;
+    ending.source = ending.known ? TEL_END_KERNEL : TEL_END_INFERRED;
+    if (!ending.known)
+        ending.detail = "this kernel does not tell how a process ended";
+    return write_or_retry(settler, run_id, &state.last_line, &ending);
+}
+
+enum tel_settled tel_settle_lost(const struct tel_settler *settler, struct tel_str run_id,
+                                 const struct tel_journal_pos *last_line, const char *why)
+{
+    const struct tel_ending ending = {.source = TEL_END_INFERRED, .detail = why};
+
+    return write_or_retry(settler, run_id, last_line, &ending);
+}

@@ -1,0 +1,348 @@
+/* The shim: decides at program start whether this process is a run, and sees to its end. Everything
+ * it does is bound by the rules of docs/design.md ("Living in other people's processes"). */
+#include "clock.h"
+#include "debug.h"
+#include "recorder.h"
+#include "shim.h"
+#include "sys.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+
+/* What the shim takes from libc. All weak: whatever a libc lacks is NULL, and done without. */
+#define WEAK __attribute__((weak))
+extern char **environ WEAK;
+extern unsigned long getauxval(unsigned long type) WEAK;
+extern int on_exit(void (*function)(int, void *), void *arg) WEAK;
+extern int __cxa_at_quick_exit(void (*function)(void *), void *object) WEAK;
+extern int at_quick_exit(void (*function)(void)) WEAK;
+extern int dl_iterate_phdr(int (*function)(struct dl_phdr_info *, size_t, void *), void *arg) WEAK;
+extern const char *gnu_get_libc_version(void) WEAK;
+/* Defined by our own dynamically linked programs, which are never recorded. */
+extern const char telemetry_own_program[] WEAK;
+
+/* What main will get, as far as a constructor can know it. */
+struct start {
+    int argc;
+    char **argv;
+    char **envp;
+    const char *exe;
+};
+
+/* A recorded process's memory: one mapping, made only when there is something to record. */
+struct memory {
+    struct tel_recorder recorder;
+    char run_id[sizeof "TELEMETRY_RUN_ID=" + TEL_RUN_ID_MAX];
+    char owner[sizeof "TELEMETRY_RUN_OWNER=" + TEL_OWNER_MAX];
+    char *environment[]; /* the host's entries behind our two */
+};
+
+static struct {
+    struct memory *memory; /* NULL: nothing is recorded here */
+    pid_t pid;             /* a forked child has another one, and is not the run */
+    atomic_bool ended;     /* exactly one end for each run */
+    atomic_bool silent;
+    bool code_comes_later; /* an on_exit handler, which gets the exit code, runs after destructors */
+} run;
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+/* A write beyond the file size limit left a SIGXFSZ pending that the host never caused. */
+static void consume_xfsz(void)
+{
+    const uint64_t set = UINT64_C(1) << (SIGXFSZ - 1);
+    const struct timespec none = {0, 0};
+
+    tel_sys_call(SYS_rt_sigtimedwait, (long)&set, 0, (long)&none, sizeof set, 0, 0);
+}
+
+static void end(bool known, int status)
+{
+    const uint64_t all = ~UINT64_C(0);
+    const struct tel_ending ending = {
+        .source = TEL_END_OBSERVED,
+        .known = known,
+        .wait_status = (status & 0xff) << 8,
+        .boottime_ns = tel_clock_boottime_ns(),
+    };
+    struct tel_error err = {0};
+    uint64_t old;
+
+    tel_sys_sigprocmask(SIG_BLOCK, &all, &old);
+    if (tel_recorder_end(&run.memory->recorder, &ending, &err) == -EFBIG)
+        consume_xfsz();
+    tel_sys_sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+static bool may_end(void)
+{
+    return run.memory != NULL && !atomic_load(&run.silent) && tel_sys_getpid() == run.pid &&
+           !atomic_exchange(&run.ended, true);
+}
+
+void tel_shim_end(int status)
+{
+    if (may_end())
+        end(true, status);
+}
+
+void tel_shim_fall_silent(void)
+{
+    atomic_store(&run.silent, true);
+}
+
+static void end_with_code(int status, void *arg)
+{
+    (void)arg;
+    tel_shim_end(status);
+}
+
+/* exit() in a libc that does not tell its code (musl), and quick_exit(). */
+static void end_without_code(void)
+{
+    if (may_end())
+        end(false, 0);
+}
+
+static void end_quickly(void *arg)
+{
+    (void)arg;
+    end_without_code();
+}
+
+__attribute__((destructor)) static void finish(void)
+{
+    if (!run.code_comes_later)
+        end_without_code();
+}
+
+static void watch_exits(void)
+{
+    run.code_comes_later = on_exit != NULL && on_exit(end_with_code, NULL) == 0;
+    if (__cxa_at_quick_exit != NULL)
+        __cxa_at_quick_exit(end_quickly, NULL);
+    else if (at_quick_exit != NULL)
+        at_quick_exit(end_without_code);
+}
+
+/* --- the environment of what the run starts --------------------------------------------------- */
+
+static bool is_entry(const char *entry, const char *name, size_t len)
+{
+    return memcmp(entry, name, len) == 0;
+}
+
+/* strncmp-like, without reading behind a short entry's end. */
+static bool is_ours(const char *entry)
+{
+    static const char id[] = "TELEMETRY_RUN_ID=";
+    static const char owner[] = "TELEMETRY_RUN_OWNER=";
+    const size_t len = strlen(entry);
+
+    return (len >= sizeof id - 1 && is_entry(entry, id, sizeof id - 1)) ||
+           (len >= sizeof owner - 1 && is_entry(entry, owner, sizeof owner - 1));
+}
+
+static void join_entry(char *out, size_t cap, const char *name, const char *value)
+{
+    struct tel_buf buf;
+
+    tel_buf_init(&buf, out, cap);
+    tel_buf_cstr(&buf, name);
+    tel_buf_cstr(&buf, value);
+    tel_buf_terminate(&buf);
+}
+
+/* Later images find the run in two new entries, first in an array of our own. The original block is
+ * left as it is: hosts clear it, walk it, and write their process title over it. */
+static void extend_environment(struct memory *memory, char **envp)
+{
+    char **out = memory->environment;
+
+    join_entry(memory->run_id, sizeof memory->run_id, "TELEMETRY_RUN_ID=",
+               memory->recorder.run_id);
+    join_entry(memory->owner, sizeof memory->owner, "TELEMETRY_RUN_OWNER=",
+               memory->recorder.owner_text);
+    *out++ = memory->run_id;
+    *out++ = memory->owner;
+    for (; *envp != NULL; envp++)
+        if (!is_ours(*envp))
+            *out++ = *envp;
+    *out = NULL;
+    environ = memory->environment;
+}
+
+static size_t count_entries(char *const *entries)
+{
+    size_t count = 0;
+
+    while (entries[count] != NULL)
+        count++;
+    return count;
+}
+
+/* --- the start ------------------------------------------------------------------------------- */
+
+/* Finds the object that contains this very function among those that are loaded. */
+struct object_search {
+    char *out;
+    size_t cap;
+    bool found;
+};
+
+static int match_object(struct dl_phdr_info *object, size_t size, void *arg)
+{
+    struct object_search *search = arg;
+    const uintptr_t here = (uintptr_t)&match_object - object->dlpi_addr;
+
+    (void)size;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        struct tel_buf path;
+
+        if (part->p_type != PT_LOAD || here < part->p_vaddr ||
+            here >= part->p_vaddr + part->p_memsz)
+            continue;
+        tel_buf_init(&path, search->out, search->cap);
+        tel_buf_cstr(&path, object->dlpi_name);
+        search->found = tel_buf_terminate(&path) != NULL;
+        return 1;
+    }
+    return 0;
+}
+
+static bool own_path(char *out, size_t cap)
+{
+    struct object_search search = {out, cap, false};
+
+    if (dl_iterate_phdr != NULL)
+        dl_iterate_phdr(match_object, &search);
+    return search.found;
+}
+
+static int record(struct memory *memory, const struct start *start, struct tel_str parent,
+                  struct tel_error *err)
+{
+    const struct tel_env env = {start->envp};
+    const struct tel_subject subject = {
+        .env = &env,
+        .argc = start->argc,
+        .argv = start->argv,
+        .exe = start->exe,
+        .object = own_path,
+        .uid = (uid_t)getauxval(AT_EUID),
+        .parent_run_id = parent,
+    };
+    int status = tel_recorder_start(&memory->recorder, &subject, err);
+
+    if (status == 0)
+        extend_environment(memory, start->envp);
+    return status;
+}
+
+/* Opens the run, or takes it up again after an exec. */
+static int begin(const struct start *start, enum tel_standing standing, struct tel_str run_id,
+                 const struct tel_owner *owner, struct tel_error *err)
+{
+    const struct tel_env env = {start->envp};
+    const size_t size =
+        sizeof(struct memory) + (count_entries(start->envp) + 3) * sizeof(char *);
+    struct memory *memory = tel_sys_map(size);
+    int status;
+
+    if (memory == NULL)
+        return tel_fail(err, -ENOMEM, "no memory", NULL);
+    tel_clock_use(tel_vdso_clock(getauxval(AT_SYSINFO_EHDR)));
+    if (standing == TEL_OWNS)
+        status = tel_recorder_continue(&memory->recorder, &env, (uid_t)getauxval(AT_EUID),
+                                       run_id, owner, err);
+    else
+        status = record(memory, start, run_id, err);
+    if (status < 0) {
+        tel_sys_unmap(memory, size);
+        return status;
+    }
+    run.pid = memory->recorder.self.pid;
+    run.memory = memory;
+    watch_exits();
+    return 0;
+}
+
+/* argv from the block that the kernel laid out below envp: argc, argv, NULL, envp (the ABI's initial
+ * process stack). For a libc that gives constructors no arguments. */
+static bool find_arguments(struct start *start)
+{
+    char **at = start->envp - 1;
+    const char *exe = start->exe;
+
+    if ((const char *)start->envp < (const char *)__builtin_frame_address(0) ||
+        (const char *)start->envp > exe || *at != NULL)
+        return false; /* somebody has replaced environ already */
+    for (start->argc = 0; (uintptr_t)at[-1] != (uintptr_t)start->argc; at--)
+        start->argc++;
+    start->argv = at;
+    return true;
+}
+
+static bool gather(struct start *start, int argc, char **argv, char **envp)
+{
+    if (getauxval == NULL || getauxval(AT_SECURE) != 0 || &environ == NULL)
+        return false;
+    start->exe = (const char *)getauxval(AT_EXECFN); // NOLINT(performance-no-int-to-ptr)
+    if (start->exe == NULL)
+        return false;
+    if (gnu_get_libc_version != NULL) {
+        *start = (struct start){argc, argv, environ != NULL ? environ : envp, start->exe};
+        return start->envp != NULL;
+    }
+    start->envp = environ;
+    if (start->envp == NULL)
+        return false;
+    if (!find_arguments(start)) {
+        start->argc = 0;
+        start->argv = NULL;
+    }
+    return true;
+}
+
+/* The kill switch, and the run that this process may already be in: the first look at everything,
+ * and for children inside a run the only one. */
+static void decide(const struct start *start)
+{
+    enum { AUTO, RUN_ID, RUN_OWNER, DEBUG, NAMES };
+    static const char *const names[NAMES] = {"TELEMETRY_AUTO", "TELEMETRY_RUN_ID",
+                                             "TELEMETRY_RUN_OWNER", "TELEMETRY_DEBUG"};
+    const struct tel_env env = {start->envp};
+    enum tel_standing standing = TEL_OUTSIDE;
+    struct tel_str value[NAMES];
+    struct tel_owner owner;
+    struct tel_error err = {0};
+
+    tel_env_get_many(&env, names, value, NAMES);
+    if (tel_config_parse_bool(value[AUTO]) == 0)
+        return;
+    if (!tel_owner_id_valid(value[RUN_ID]))
+        value[RUN_ID] = TEL_STR_NONE;
+    else if (tel_owner_parse(value[RUN_OWNER], &owner))
+        standing = tel_owner_standing(&owner);
+    if (standing == TEL_INSIDE)
+        tel_debug(value[DEBUG], "part of the run that started it", NULL);
+    else if (begin(start, standing, value[RUN_ID], &owner, &err) < 0)
+        tel_debug(value[DEBUG], "not recorded: ", err.message, NULL);
+    else
+        tel_debug(value[DEBUG], "recorded as ", run.memory->recorder.run_id, NULL);
+}
+
+__attribute__((constructor)) static void start(int argc, char **argv, char **envp)
+{
+    struct start at_start;
+
+    if (telemetry_own_program == NULL && gather(&at_start, argc, argv, envp))
+        decide(&at_start);
+}

@@ -1,0 +1,142 @@
+/* The functions of libc that the shim stands in front of, each doing exactly what libc's does. None
+ * needs the original, so dlsym is never called. */
+#include "shim.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+/* libc's errno, wherever it is for this thread. Weak: a symbol that is missing must not keep a
+ * program from starting. */
+extern int *__errno_location(void) __attribute__((weak));
+
+/* _exit(2): glibc's and musl's are a bare exit_group. Shells, forked children and interpreters end
+ * this way, without running a destructor. */
+EXPORTED _Noreturn void tel_interposed_exit(int status) __asm__("_exit");
+EXPORTED _Noreturn void tel_interposed_exit(int status)
+{
+    tel_shim_end(status);
+    tel_sys_exit_group(status);
+}
+
+EXPORTED _Noreturn void tel_interposed_exit_c99(int status) __asm__("_Exit");
+EXPORTED _Noreturn void tel_interposed_exit_c99(int status)
+{
+    tel_shim_end(status);
+    tel_sys_exit_group(status);
+}
+
+/* Result of a raw call as libc gives it. Also called from the assembly below. */
+__attribute__((used)) long tel_interposed_result(long result) __asm__("tel_interposed_result");
+__attribute__((used)) long tel_interposed_result(long result)
+{
+    if (result >= 0 || result < -4095)
+        return result;
+    if (__errno_location != NULL)
+        *__errno_location() = (int)-result;
+    return -1;
+}
+
+/* prctl(2): watched for PR_SET_SECCOMP. Variadic in the header; its arguments are five registers
+ * all the same. */
+EXPORTED int tel_interposed_prctl(int option, long a, long b, long c, long d) __asm__("prctl");
+EXPORTED int tel_interposed_prctl(int option, long a, long b, long c, long d)
+{
+    if (option == PR_SET_SECCOMP)
+        tel_shim_fall_silent();
+    return (int)tel_interposed_result(tel_sys_call(SYS_prctl, option, a, b, c, d, 0));
+}
+
+/* The cold half of syscall below: is this call one that starts a filter? */
+__attribute__((used)) void tel_interposed_watch(long number, long first)
+    __asm__("tel_interposed_watch");
+__attribute__((used)) void tel_interposed_watch(long number, long first)
+{
+    if (number == SYS_seccomp
+            ? first == SECCOMP_SET_MODE_STRICT || first == SECCOMP_SET_MODE_FILTER
+            : first == PR_SET_SECCOMP)
+        tel_shim_fall_silent();
+}
+
+/* syscall(2), which libseccomp goes through. In assembly, like libc's: a child made by
+ * syscall(SYS_vfork) or SYS_clone returns on the caller's stack, where a C frame would be overwritten
+ * under the parent. */
+#if defined(__x86_64__)
+__asm__(".text\n"
+        ".globl syscall\n"
+        ".type syscall,@function\n"
+        "syscall:\n"
+        "    endbr64\n"
+        "    cmp $317, %rdi\n" /* SYS_seccomp */
+        "    je 2f\n"
+        "    cmp $157, %rdi\n" /* SYS_prctl */
+        "    je 2f\n"
+        "1:  mov %rdi, %rax\n"
+        "    mov %rsi, %rdi\n"
+        "    mov %rdx, %rsi\n"
+        "    mov %rcx, %rdx\n"
+        "    mov %r8, %r10\n"
+        "    mov %r9, %r8\n"
+        "    mov 8(%rsp), %r9\n"
+        "    syscall\n"
+        "    cmp $-4095, %rax\n"
+        "    jae 3f\n"
+        "    ret\n"
+        "2:  push %rdi\n"
+        "    push %rsi\n"
+        "    push %rdx\n"
+        "    push %rcx\n"
+        "    push %r8\n"
+        "    push %r9\n"
+        "    sub $8, %rsp\n"
+        "    call tel_interposed_watch\n"
+        "    add $8, %rsp\n"
+        "    pop %r9\n"
+        "    pop %r8\n"
+        "    pop %rcx\n"
+        "    pop %rdx\n"
+        "    pop %rsi\n"
+        "    pop %rdi\n"
+        "    jmp 1b\n"
+        "3:  mov %rax, %rdi\n"
+        "    jmp tel_interposed_result\n"
+        ".size syscall, . - syscall\n");
+#elif defined(__aarch64__)
+__asm__(".text\n"
+        ".globl syscall\n"
+        ".type syscall,@function\n"
+        "syscall:\n"
+        "    cmp x0, #277\n" /* SYS_seccomp */
+        "    b.eq 2f\n"
+        "    cmp x0, #167\n" /* SYS_prctl */
+        "    b.eq 2f\n"
+        "1:  mov x8, x0\n"
+        "    mov x0, x1\n"
+        "    mov x1, x2\n"
+        "    mov x2, x3\n"
+        "    mov x3, x4\n"
+        "    mov x4, x5\n"
+        "    mov x5, x6\n"
+        "    svc #0\n"
+        "    cmn x0, #4095\n"
+        "    b.cs 3f\n"
+        "    ret\n"
+        "2:  stp x29, x30, [sp, #-80]!\n"
+        "    stp x0, x1, [sp, #16]\n"
+        "    stp x2, x3, [sp, #32]\n"
+        "    stp x4, x5, [sp, #48]\n"
+        "    str x6, [sp, #64]\n"
+        "    bl tel_interposed_watch\n"
+        "    ldp x0, x1, [sp, #16]\n"
+        "    ldp x2, x3, [sp, #32]\n"
+        "    ldp x4, x5, [sp, #48]\n"
+        "    ldr x6, [sp, #64]\n"
+        "    ldp x29, x30, [sp], #80\n"
+        "    b 1b\n"
+        "3:  b tel_interposed_result\n"
+        ".size syscall, . - syscall\n");
+#endif

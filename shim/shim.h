@@ -1,0 +1,14 @@
+/* Between the shim's two halves: auto.c decides and records, interpose.c stands in front of libc's
+ * functions and reports what it sees. */
+#ifndef TEL_SHIM_H
+#define TEL_SHIM_H
+
+/* The process is about to end with this status, as given to exit or _exit. Returns at once in
+ * processes that are no run, and after the first call. */
+void tel_shim_end(int status);
+
+/* The host has asked the kernel to filter its system calls: from now on the shim makes none of its
+ * own, since any could kill the host. What is left is the kernel's word. */
+void tel_shim_fall_silent(void);
+
+#endif

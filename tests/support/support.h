@@ -1,0 +1,78 @@
+/* What the end-to-end tests share: a directory of their own, real programs with exactly the
+ * environment they are given, and a look at what was recorded. Whatever goes wrong in here fails the
+ * test. All memory that is returned lives until the test ends; nothing is to be freed. */
+#ifndef TEL_TEST_SUPPORT_H
+#define TEL_TEST_SUPPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* --- places and texts ------------------------------------------------------------------------ */
+
+/* Empty, absolute, the same one for each call of a test; removed when the test ends (a crash leaves
+ * it behind). */
+const char *test_dir(void);
+const char *shim_path(void);
+const char *cli_path(void);
+const char *fixture_path(const char *name);
+
+/* As printf. */
+const char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+bool file_exists(const char *path);
+/* Waits up to 10 s for it. */
+bool file_appears(const char *path);
+const char *read_file(const char *path);
+/* mode as chmod(2), whatever the umask. */
+void write_file(const char *path, const char *content, mode_t mode);
+/* Number of times that needle occurs. */
+size_t count_of(const char *haystack, const char *needle);
+
+/* --- programs -------------------------------------------------------------------------------- */
+
+/* NULL-terminated lists, for the calls below: LIST("ls", "-l"). */
+#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+struct run_options {
+    const char *const *argv;    /* argv[0] is looked for in PATH */
+    const char *const *env;     /* "NAME=value": the whole environment, beside PATH, HOME (the
+                                    test's directory) and the sanitizers' options. May be NULL. */
+    const char *cwd;            /* NULL: the test's directory */
+    int columns;                /* > 0: standard output is a terminal of that width */
+    void (*prepare)(void *arg); /* called in the child before it executes; may be NULL */
+    void *arg;
+    int timeout_ms; /* 0: 30 s. A program that takes longer is killed, the test fails */
+};
+
+struct run_result {
+    int status;      /* exit code, or 128 + the signal, as a shell has it */
+    int wait_status; /* as wait(2) has it */
+    pid_t pid;
+    const char *out; /* what it wrote; NUL-terminated */
+    const char *err;
+};
+
+struct run_result run(const char *const argv[], const char *const env[]);
+struct run_result run_with(const struct run_options *options);
+
+/* The two halves of run_with, for a look at a program while it runs. */
+struct program;
+struct program *start(const struct run_options *options);
+pid_t program_pid(const struct program *program);
+struct run_result finish(struct program *program);
+
+/* --- what was recorded ----------------------------------------------------------------------- */
+
+/* The rows of a query on {base}/db/telemetry.sqlite as the sqlite3 shell prints them: columns
+ * separated by '|', rows by '\n', NULL as nothing. "" when there is no row; NULL when there is no
+ * database, or not that table. */
+const char *sql_text(const char *base, const char *sql);
+/* All journal files of base, one after another. */
+const char *journal_text(const char *base);
+
+/* Asks again and again. False when timeout_ms have passed and it still is not so. */
+bool wait_until(bool (*is_so)(void *arg), void *arg, int timeout_ms);
+/* Waits up to 10 s for sql_text to be expected. */
+bool sql_becomes(const char *base, const char *sql, const char *expected);
+
+#endif

@@ -1,0 +1,19 @@
+/* What main.c's table and the commands agree on. */
+#ifndef CLI_H
+#define CLI_H
+
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_FAILED = 1, /* could not do it, or (doctor) something needs attention */
+    CLI_USAGE = 2   /* was not asked properly */
+};
+
+/* argv[0] is the command's name. Each returns the exit status of the program. */
+int cmd_collect(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_exec(int argc, char **argv);
+int cmd_runs(int argc, char **argv);
+int cmd_show(int argc, char **argv);
+int cmd_sync(int argc, char **argv);
+
+#endif

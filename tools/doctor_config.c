@@ -1,0 +1,341 @@
+/* telemetry doctor: the configuration, value by value, and what is wrong in the environment. */
+#include "base/git.h"
+#include "base/infer.h"
+#include "base/process.h"
+#include "complain.h"
+#include "doctor.h"
+#include "suggest.h"
+#include "table.h"
+#include "visible.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NOT_READ = -1 }; /* no variable of this version's configuration */
+
+/* What takes a value's place when it is not set. */
+enum otherwise {
+    NOTHING,
+    FIXED, /* the text in `fallback` */
+    JOB,   /* inferred */
+    TRIGGER,
+    GIT_REPO,
+    GIT_BRANCH
+};
+
+static const struct variable {
+    const char *name; /* NULL: tel_var_names[var] */
+    int var;
+    enum otherwise otherwise;
+    const char *fallback;
+} variables[] = {
+    {NULL, TEL_VAR_AUTO, FIXED, "on"},
+    {NULL, TEL_VAR_DB_PATH, NOTHING, NULL},
+    {NULL, TEL_VAR_BASE_DIR, NOTHING, NULL},
+    {NULL, TEL_VAR_LEGACY_BASE_DIR, NOTHING, NULL},
+    {NULL, TEL_VAR_NDJSON_DIR, NOTHING, NULL},
+    {NULL, TEL_VAR_HOME, NOTHING, NULL},
+    {NULL, TEL_VAR_FILE_MODE, FIXED, "0600"},
+    {NULL, TEL_VAR_SKIP_VALIDATION, FIXED, "off"},
+    {NULL, TEL_VAR_AGENT_NAME, FIXED, "the program's name"},
+    {NULL, TEL_VAR_JOB_TYPE, NOTHING, NULL},
+    {NULL, TEL_VAR_JOB_NAME, JOB, "the agent's name"},
+    {NULL, TEL_VAR_TRIGGER_TYPE, TRIGGER, NULL},
+    {NULL, TEL_VAR_AGENT_OWNER, NOTHING, NULL},
+    {NULL, TEL_VAR_INPUT_SUMMARY, NOTHING, NULL},
+    {NULL, TEL_VAR_OUTPUT_SUMMARY, NOTHING, NULL},
+    {NULL, TEL_VAR_METRICS_JSON, NOTHING, NULL},
+    {NULL, TEL_VAR_INSIGHT_ID, NOTHING, NULL},
+    {NULL, TEL_VAR_PRODUCT, NOTHING, NULL},
+    {NULL, TEL_VAR_PLATFORM, NOTHING, NULL},
+    {NULL, TEL_VAR_PRODUCT_FAMILY, NOTHING, NULL},
+    {NULL, TEL_VAR_SUBDOMAIN, NOTHING, NULL},
+    {NULL, TEL_VAR_GIT_REPO, GIT_REPO, NULL},
+    {NULL, TEL_VAR_GIT_BRANCH, GIT_BRANCH, NULL},
+    {NULL, TEL_VAR_GIT_RUN_TAG, NOTHING, NULL},
+    {"TELEMETRY_AUTO_CHILDREN", NOT_READ, FIXED, "root"},
+    {"TELEMETRY_AUTO_INCLUDE", NOT_READ, NOTHING, NULL},
+    {"TELEMETRY_AUTO_EXCLUDE", NOT_READ, NOTHING, NULL},
+    {NULL, TEL_VAR_WAIT_MS, FIXED, "200"},
+    {NULL, TEL_VAR_SUCCESS_EXIT_CODES, FIXED, "0"},
+    {"TELEMETRY_CONFIG", NOT_READ, NOTHING, NULL},
+    {NULL, TEL_VAR_DEBUG, FIXED, "off"},
+    {NULL, TEL_VAR_DURABILITY, FIXED, "process"},
+    {"METRICS_API_URL", NOT_READ, NOTHING, NULL},
+    {"METRICS_API_TOKEN", NOT_READ, NOTHING, NULL},
+    {"METRICS_API_ENABLED", NOT_READ, NOTHING, NULL},
+    {"TELEMETRY_TEST_MODE", NOT_READ, NOTHING, NULL},
+    {NULL, TEL_VAR_COLLECTOR, FIXED, "this program, found beside the shim"},
+    {NULL, TEL_VAR_RUN_ID, NOTHING, NULL},
+    {NULL, TEL_VAR_RUN_OWNER, NOTHING, NULL},
+};
+enum { VARIABLES = sizeof variables / sizeof variables[0] };
+
+static const char *name_of(const struct variable *variable)
+{
+    return variable->name != NULL ? variable->name : tel_var_names[variable->var];
+}
+
+/* --- problems -------------------------------------------------------------------------------- */
+
+struct problem {
+    enum tel_var var;
+    struct tel_str value;
+    const char *why;
+};
+
+struct problems {
+    struct problem list[TEL_VARS];
+    int count;
+};
+
+static void take_problem(void *arg, enum tel_var var, struct tel_str value, const char *why)
+{
+    struct problems *problems = arg;
+
+    if (problems->count < TEL_VARS)
+        problems->list[problems->count++] = (struct problem){var, value, why};
+}
+
+static void report_problems(struct doctor *doctor, const struct problems *problems)
+{
+    enum { SHOWN = 60 };
+
+    for (int i = 0; i < problems->count; i++) {
+        const struct problem *problem = &problems->list[i];
+        const struct tel_str value = tel_str_cut_utf8(problem->value, SHOWN);
+
+        doctor_warn(doctor, "correct it, or unset it", "%s is '%.*s%s': %s",
+                    tel_var_names[problem->var], (int)value.len, value.ptr,
+                    value.len < problem->value.len ? "..." : "", problem->why);
+    }
+}
+
+static void report_without_effect(const struct doctor *doctor)
+{
+    for (int i = 0; i < VARIABLES; i++)
+        if (variables[i].var == NOT_READ &&
+            tel_env_get_nonempty(&doctor->context.env, variables[i].name).ptr != NULL)
+            doctor_note("%s is set, and has no effect in this version", variables[i].name);
+}
+
+/* --- unknown names --------------------------------------------------------------------------- */
+
+static bool is_known(const char *name)
+{
+    for (int i = 0; i < TEL_VARS; i++)
+        if (strcmp(tel_var_names[i], name) == 0)
+            return true;
+    for (int i = 0; i < VARIABLES; i++)
+        if (variables[i].name != NULL && strcmp(variables[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Names of the Python client's later versions (CONTRACT 2). */
+static bool is_foreign(const char *name)
+{
+    static const char *const prefixes[] = {"TELEMETRY_API_",        "TELEMETRY_DB_",
+                                           "TELEMETRY_BUFFER_",     "TELEMETRY_SYNC_",
+                                           "TELEMETRY_RATE_LIMIT_", "TELEMETRY_LOG_LEVEL"};
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+static void report_unknown(struct doctor *doctor, const char *name)
+{
+    struct suggestion near = suggest_for(name);
+    char advice[96] = "correct its name, or unset it";
+
+    for (int i = 0; i < VARIABLES; i++)
+        suggest_offer(&near, name_of(&variables[i]));
+    if (near.best != NULL)
+        snprintf(advice, sizeof advice, "did you mean %s?", near.best);
+    doctor_warn(doctor, advice, "%s is set, but there is no such variable", name);
+}
+
+static void report_unknown_names(struct doctor *doctor)
+{
+    static const char prefix[] = "TELEMETRY_";
+
+    for (char *const *entry = doctor->context.env.entries; *entry != NULL; entry++) {
+        char name[64];
+        const size_t len = strcspn(*entry, "=");
+
+        if (strncmp(*entry, prefix, sizeof prefix - 1) != 0 || len >= sizeof name)
+            continue;
+        memcpy(name, *entry, len);
+        name[len] = '\0';
+        if (!is_known(name) && !is_foreign(name))
+            report_unknown(doctor, name);
+    }
+}
+
+/* --- the table ------------------------------------------------------------------------------- */
+
+struct inferred {
+    struct tel_str job;
+    struct tel_str trigger;
+    struct tel_git git;
+};
+
+static void infer(struct inferred *inferred, const struct tel_env *env)
+{
+    char cwd[TEL_PATH_MAX];
+    struct tel_process self;
+    int pidfd;
+
+    memset(inferred, 0, sizeof *inferred);
+    tel_process_self(&self, &pidfd);
+    if (pidfd >= 0)
+        close(pidfd);
+    inferred->job = tel_infer_job(env);
+    inferred->trigger = tel_infer_trigger(env, self.has_terminal);
+    if (getcwd(cwd, sizeof cwd) != NULL)
+        tel_git_discover(&inferred->git, cwd);
+}
+
+static struct tel_str inferred_value(const struct variable *variable,
+                                     const struct inferred *inferred)
+{
+    switch (variable->otherwise) {
+    case JOB:
+        return inferred->job;
+    case TRIGGER:
+        return inferred->trigger;
+    case GIT_REPO:
+        return tel_str_from(inferred->git.repo);
+    case GIT_BRANCH:
+        return tel_str_from(inferred->git.branch);
+    case NOTHING:
+    case FIXED:
+        break;
+    }
+    return TEL_STR_NONE;
+}
+
+static bool is_secret(const char *name)
+{
+    return strcmp(name, "METRICS_API_TOKEN") == 0;
+}
+
+/* "https://user:secret@host/" without what is before the '@'. */
+static struct tel_str without_credentials(struct tel_str url)
+{
+    const ptrdiff_t at = tel_str_find_last(url, '@');
+
+    return at < 0 ? url : tel_str_from_pos(url, (size_t)at);
+}
+
+static void add_row(struct table *table, const char *name, struct tel_str value, const char *origin)
+{
+    char *shown = visible_text(value);
+
+    table_add(table, "", NULL, OUT_PLAIN);
+    table_add(table, name, NULL, OUT_PLAIN);
+    table_add(table, shown, NULL, OUT_PLAIN);
+    table_add(table, origin, NULL, strcmp(origin, "default") == 0 ? OUT_DIM : OUT_PLAIN);
+    free(shown);
+}
+
+static struct tel_str value_of(const struct doctor *doctor, const struct variable *variable)
+{
+    const char *name = name_of(variable);
+    const struct tel_str value = variable->var == NOT_READ
+                                     ? tel_env_get_nonempty(&doctor->context.env, name)
+                                     : doctor->context.config.value[variable->var];
+
+    if (value.ptr != NULL && is_secret(name))
+        return TEL_STR("set (not shown)");
+    return strcmp(name, "METRICS_API_URL") == 0 ? without_credentials(value) : value;
+}
+
+/* False when it has no value at all. */
+static bool add_variable(struct table *table, const struct doctor *doctor,
+                         const struct variable *variable, const struct inferred *inferred)
+{
+    const char *origin = "environment";
+    struct tel_str value = value_of(doctor, variable);
+
+    if (value.len == 0) {
+        value = inferred_value(variable, inferred);
+        origin = "inferred";
+    }
+    if (value.len == 0) {
+        value = tel_str_from(variable->fallback);
+        origin = "default";
+    }
+    if (value.len == 0)
+        return false;
+    add_row(table, name_of(variable), value, origin);
+    return true;
+}
+
+/* "  not set: A, B, C", in lines of a terminal's usual width. */
+static void print_unset(const bool has_value[VARIABLES])
+{
+    enum { WIDTH = 78 };
+    size_t used = WIDTH;
+    const char *separator = "  not set: ";
+
+    for (int i = 0; i < VARIABLES; i++) {
+        const size_t len = strlen(name_of(&variables[i]));
+
+        if (has_value[i])
+            continue;
+        if (used + len + 2 > WIDTH) {
+            used = strlen("           ");
+            if (separator[0] == ',')
+                separator = ",\n           ";
+        }
+        printf("%s%s", separator, name_of(&variables[i]));
+        used += len + 2;
+        separator = ", ";
+    }
+    putchar('\n');
+}
+
+static void print_variables(const struct doctor *doctor)
+{
+    static const struct table_column columns[] = {
+        {"", false, false, 0, 0}, /* nothing but the gap behind it: an indent */
+        {"VARIABLE", false, false, 0, 0},
+        {"VALUE", false, true, 10, 70},
+        {"FROM", false, false, 0, 0},
+    };
+    struct table *table = table_new(columns, sizeof columns / sizeof columns[0]);
+    bool has_value[VARIABLES];
+    struct inferred inferred;
+
+    infer(&inferred, &doctor->context.env);
+    for (int i = 0; i < VARIABLES; i++)
+        has_value[i] = add_variable(table, doctor, &variables[i], &inferred);
+    table_print(table);
+    table_free(table);
+    print_unset(has_value);
+}
+
+bool doctor_check_configuration(struct doctor *doctor)
+{
+    static struct problems problems;
+    const int before = doctor->problems;
+
+    if (!context_load(&doctor->context, take_problem, &problems))
+        return false;
+    doctor_section("Configuration");
+    print_variables(doctor);
+    report_problems(doctor, &problems);
+    report_unknown_names(doctor);
+    report_without_effect(doctor);
+    if (!doctor->context.config.enabled)
+        doctor_warn(doctor, "unset it to record programs again",
+                    "TELEMETRY_AUTO is off: nothing is recorded");
+    if (doctor->problems == before)
+        doctor_ok("every value that is set can be used");
+    return true;
+}
