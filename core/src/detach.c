@@ -49,14 +49,20 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* By system call: what type a resource has differs between libcs. */
+static int set_limit(int resource, const struct rlimit *limit)
+{
+    return (int)syscall(SYS_prlimit64, 0, resource, limit, NULL);
+}
+
 static void raise_limit(int resource)
 {
     struct rlimit limit;
 
-    if (getrlimit(resource, &limit) != 0)
+    if (tel_sys_getrlimit(resource, &limit) != 0)
         return;
     limit.rlim_cur = limit.rlim_max;
-    setrlimit((__rlimit_resource_t)resource, &limit);
+    set_limit(resource, &limit);
 }
 
 /* Thousands of live runs need a descriptor each; a hard limit below that is raised where we may. */
@@ -66,23 +72,19 @@ static void raise_descriptor_limit(void)
     struct rlimit limit;
 
     raise_limit(RLIMIT_NOFILE);
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < wanted) {
-        limit.rlim_cur = wanted;
-        limit.rlim_max = wanted;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (tel_sys_getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < wanted)
+        set_limit(RLIMIT_NOFILE, &(struct rlimit){wanted, wanted});
 }
 
 static void reset_limits(void)
 {
     static const int resources[] = {RLIMIT_AS,    RLIMIT_CPU,   RLIMIT_DATA, RLIMIT_FSIZE,
                                     RLIMIT_NPROC, RLIMIT_STACK, RLIMIT_SIGPENDING};
-    const struct rlimit no_core = {0, 0};
 
     for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++)
         raise_limit(resources[i]);
     raise_descriptor_limit();
-    setrlimit(RLIMIT_CORE, &no_core);
+    set_limit(RLIMIT_CORE, &(struct rlimit){0, 0});
 }
 
 /* Normal priority whatever the host had; BATCH, because waking up must not preempt the host that
