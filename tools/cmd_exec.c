@@ -145,11 +145,15 @@ static void preload(struct request *request)
 
 /* --- the command ----------------------------------------------------------------------------- */
 
-/* Without the kernel's word at the end (before Linux 6.15) somebody has to wait for it. */
-static bool has_to_wait(const struct tel_config *config)
+/* Without the kernel's word at the end (before Linux 6.15), or a collector to ask for it (in a
+ * container, say, whose first process this is), somebody has to wait for it. */
+static bool has_to_wait(const struct tel_recorder *recorder)
 {
-    const enum tel_exit_source source = tel_exit_source_parse(config->value[TEL_VAR_EXIT_SOURCE]);
+    const enum tel_exit_source source =
+        tel_exit_source_parse(recorder->config.value[TEL_VAR_EXIT_SOURCE]);
 
+    if (!recorder->watched)
+        return true;
     return source == TEL_EXIT_AUTO ? !tel_exit_pidfd_works() : source != TEL_EXIT_PIDFD;
 }
 
@@ -207,18 +211,16 @@ static int run_command(struct request *request)
 
     request->found = program_find(request->argv[0], tel_env_get(&env, "PATH"), request->path);
     tel_config_load(&config, &env, NULL, NULL);
-    if (config.enabled) {
-        const bool wait = has_to_wait(&config);
-
+    if (config.enabled)
         recorder = open_run(request);
-        if (recorder != NULL)
-            preload(request);
-        command.envp = request->env.entries;
-        if (recorder != NULL && request->found == 0 && wait)
-            return wait_for_command(request, recorder, &command);
-    }
+    if (recorder != NULL)
+        preload(request);
     command.envp = request->env.entries;
-    status = request->found < 0 ? request->found : exec_replace(&command);
+    if (request->found < 0)
+        return fail_to_start(request, recorder, request->found);
+    if (recorder != NULL && has_to_wait(recorder))
+        return wait_for_command(request, recorder, &command);
+    status = exec_replace(&command);
     return fail_to_start(request, recorder, status);
 }
 

@@ -18,17 +18,18 @@ void complain_as(const char *command)
 void complain(const char *format, ...)
 {
     char message[4096];
+    char *shown;
     va_list args;
 
     va_start(args, format);
     if (vsnprintf(message, sizeof message, format, args) < 0)
         message[0] = '\0';
     va_end(args);
+    shown = visible_text(tel_str_from(message));
     fflush(stdout); /* in the order of events, where both are one terminal or file */
-    fprintf(stderr, "telemetry%s%s: ", command_name != NULL ? " " : "",
-            command_name != NULL ? command_name : "");
-    visible_put(stderr, tel_str_from(message));
-    fputc('\n', stderr);
+    fprintf(stderr, "telemetry%s%s: %s\n", command_name != NULL ? " " : "",
+            command_name != NULL ? command_name : "", shown);
+    free(shown);
 }
 
 void *must_grow(void *memory, size_t size)
@@ -36,7 +37,7 @@ void *must_grow(void *memory, size_t size)
     void *grown = realloc(memory, size > 0 ? size : 1);
 
     if (grown == NULL) {
-        complain("out of memory");
+        fputs("telemetry: out of memory\n", stderr);
         exit(CLI_FAILED);
     }
     return grown;

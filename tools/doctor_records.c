@@ -208,15 +208,15 @@ void doctor_check_directory(struct doctor *doctor)
 static uint64_t check_file(struct doctor *doctor, uint32_t date)
 {
     struct tel_error err = {0};
-    struct stat st;
-    int fd = tel_journal_open(doctor->context.dir.raw, date, &st, &err);
+    struct tel_journal_facts facts;
+    int fd = tel_journal_open(doctor->context.dir.raw, date, &facts, &err);
 
     if (fd < 0) {
         doctor_fail(doctor, "let it be a regular file that you may read", "%s", err.message);
         return 0;
     }
     close(fd);
-    return (uint64_t)st.st_size;
+    return facts.size;
 }
 
 void doctor_check_journal(struct doctor *doctor)
@@ -306,7 +306,7 @@ static pid_t find_writer(const char *path)
 static void check_locked(struct doctor *doctor)
 {
     enum { LOOKS = 20 };
-    const struct timespec pause = {0, 50 * 1000 * 1000};
+    const struct timespec pause = {0, 50000000};
     const char *path = doctor->context.dir.db;
     const pid_t first = find_writer(path);
     pid_t holder = first;

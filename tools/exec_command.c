@@ -103,17 +103,22 @@ static void stop_too(pid_t pid)
     kill(pid, SIGCONT);
 }
 
-/* True when the child has ended. */
-static bool look_at_child(pid_t pid, int *wait_status)
+/* True when the child has ended. Others are there when this is the first process of a container,
+ * whose children all orphans become. */
+static bool look_at_children(pid_t pid, int *wait_status)
 {
     for (;;) {
-        const pid_t got = waitpid(pid, wait_status, WNOHANG | WUNTRACED);
+        int status;
+        const pid_t got = waitpid(-1, &status, WNOHANG | WUNTRACED);
 
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             return got < 0;
-        if (!WIFSTOPPED(*wait_status))
+        if (got != pid)
+            continue;
+        *wait_status = status;
+        if (!WIFSTOPPED(status))
             return true;
         stop_too(pid);
     }
@@ -121,7 +126,7 @@ static bool look_at_child(pid_t pid, int *wait_status)
 
 static void stand_for(pid_t pid, const sigset_t *waited_for, int *wait_status)
 {
-    while (!look_at_child(pid, wait_status)) {
+    while (!look_at_children(pid, wait_status)) {
         siginfo_t info;
         const int number = sigwaitinfo(waited_for, &info);
 

@@ -7,18 +7,20 @@
 
 #include <errno.h>
 
+enum { SCRATCH = TEL_SPAWN_SCRATCH };
+
 static int spawn(const struct context *context, const struct tel_claim *claim, const char *program,
                  struct tel_error *err)
 {
     struct tel_spawn request = {program, &context->env, &context->dir, claim, {0}};
-    char *scratch = tel_sys_map(TEL_SPAWN_SCRATCH);
+    char *scratch = tel_sys_map(SCRATCH);
     int status;
 
     if (scratch == NULL)
         return tel_fail(err, -ENOMEM, "no memory", NULL);
-    tel_buf_init(&request.scratch, scratch, TEL_SPAWN_SCRATCH);
+    tel_buf_init(&request.scratch, scratch, SCRATCH);
     status = tel_spawn_collector(&request);
-    tel_sys_unmap(scratch, TEL_SPAWN_SCRATCH);
+    tel_sys_unmap(scratch, SCRATCH);
     return status < 0 ? tel_fail_sys(err, status, "cannot start ", program, NULL) : 0;
 }
 

@@ -53,7 +53,7 @@ void table_add(struct table *table, const char *text, const char *brief, enum ou
 
 size_t table_rows(const struct table *table)
 {
-    return table->used / table->count;
+    return table->count > 0 ? table->used / table->count : 0;
 }
 
 static const struct cell *cell_at(const struct table *table, size_t row, size_t column)

@@ -60,18 +60,6 @@ static size_t render(char out[12], uint32_t c)
     return buf.len;
 }
 
-void visible_put(FILE *out, struct tel_str text)
-{
-    char bytes[12];
-    uint32_t c;
-    bool valid;
-
-    while (text.len > 0) {
-        text = tel_str_from_pos(text, tel_utf8_decode(text, &c, &valid));
-        fwrite(bytes, 1, render(bytes, c), out);
-    }
-}
-
 char *visible_text(struct tel_str text)
 {
     char *out = must_alloc(text.len * 6 + 1); /* \u1234, or a replacement for each byte */
@@ -131,4 +119,12 @@ size_t visible_width(const char *text)
         width += columns_of(c);
     }
     return width;
+}
+
+void visible_put(FILE *out, struct tel_str text)
+{
+    char *shown = visible_text(text);
+
+    fputs(shown, out);
+    free(shown);
 }

@@ -380,7 +380,8 @@ static bool leave(struct collector *collector)
     struct tel_claim *claim = &collector->options->claim;
     const int64_t before = collector->last_active;
 
-    tel_claim_unlink(collector->dir);
+    if (is_still_ours(collector))
+        tel_claim_unlink(collector->dir);
     drain_starts(collector);
     take_requests(collector);
     if (collector->stop ||

@@ -1,6 +1,7 @@
 /* See exit_status.h. */
 #include "exit_status.h"
 
+#include "base/clone.h"
 #include "base/process.h"
 
 #include <errno.h>
@@ -92,21 +93,29 @@ enum tel_exit_answer tel_exit_status(enum tel_exit_source source, int pidfd, pid
     return source == TEL_EXIT_NONE || is_reaped(pidfd) ? TEL_EXIT_UNKNOWN : TEL_EXIT_ZOMBIE;
 }
 
+enum { PROBE_STATUS = 7 };
+
+static int end_as_probe(void *arg)
+{
+    (void)arg;
+    return PROBE_STATUS;
+}
+
 bool tel_exit_pidfd_works(void)
 {
+    _Alignas(16) char stack[4096];
     int wait_status = -1;
     bool works = false;
     int pidfd;
-    pid_t pid = fork();
+    /* No SIGCHLD at its end, which a program that is executed next would find pending. */
+    const pid_t pid = (pid_t)tel_clone_vfork(end_as_probe, NULL, stack + sizeof stack);
 
     if (pid < 0)
         return false;
-    if (pid == 0)
-        _exit(7);
     pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    waitpid(pid, NULL, 0);
+    waitpid(pid, NULL, (int)__WCLONE);
     if (pidfd >= 0) {
-        works = ask_pidfd(pidfd, &wait_status) && wait_status == 7 << 8;
+        works = ask_pidfd(pidfd, &wait_status) && wait_status == PROBE_STATUS << 8;
         close(pidfd);
     }
     return works;

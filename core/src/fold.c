@@ -27,8 +27,7 @@ enum {
 struct journal {
     uint32_t date;
     int fd; /* -1 closed */
-    uint64_t dev;
-    uint64_t inode;
+    struct tel_journal_facts facts;
     bool known;    /* what follows is what the database said last */
     bool replaced; /* its cursor belongs to another file, and has to go */
     bool has_cursor;
@@ -208,9 +207,9 @@ static int list_journals(struct tel_fold *fold, struct tel_error *err)
 
 static int add_if_there(struct tel_fold *fold, uint32_t date, struct tel_error *err)
 {
-    struct stat st;
+    struct tel_journal_facts facts;
 
-    if (find_journal(fold, date) != NULL || tel_journal_stat(fold->dir->raw, date, &st) < 0)
+    if (find_journal(fold, date) != NULL || tel_journal_look(fold->dir->raw, date, &facts) < 0)
         return 0;
     return add_journal(fold, date, err);
 }
@@ -238,26 +237,20 @@ static int choose_journals(struct tel_fold *fold, bool scan_all, struct tel_erro
     return 0;
 }
 
-static int open_journal(struct tel_fold *fold, struct journal *journal, struct stat *st,
-                        struct tel_error *err)
+static int open_journal(struct tel_fold *fold, struct journal *journal, struct tel_error *err)
 {
-    int fd = tel_journal_open(fold->dir->raw, journal->date, st, err);
+    struct tel_journal_facts facts = {0};
+    int fd = tel_journal_open(fold->dir->raw, journal->date, &facts, err);
 
     if (fd == -ENOENT || fd == TEL_ERR_REFUSED)
         return 0;
     if (fd < 0)
         return fd;
     journal->fd = fd;
-    if (journal->dev != st->st_dev || journal->inode != st->st_ino)
+    if (!tel_journal_is_same(&facts, &journal->facts))
         journal->known = false;
-    journal->dev = st->st_dev;
-    journal->inode = st->st_ino;
+    journal->facts = facts;
     return 1;
-}
-
-static bool is_at_path(const struct journal *journal, const struct stat *st)
-{
-    return journal->dev == st->st_dev && journal->inode == st->st_ino;
 }
 
 /* The cursor is kept at the start of a line. When it is not, the file is not the one it was, even
@@ -270,28 +263,28 @@ static bool is_line_start(const struct journal *journal, uint64_t offset)
            (tel_sys_pread(journal->fd, &before, 1, (off_t)(offset - 1)) == 1 && before == '\n');
 }
 
-/* 1 when journal, now open, may hold something new; st describes it. 0 when not. */
-static int look_at(struct tel_fold *fold, struct journal *journal, struct stat *st,
-                   struct tel_error *err)
+/* 1 when journal, now open, may hold something new; 0 when not. */
+static int look_at(struct tel_fold *fold, struct journal *journal, struct tel_error *err)
 {
-    if (tel_journal_stat(fold->dir->raw, journal->date, st) < 0) {
-        close_journal(journal); /* gone; should it come back, it is another one */
-        journal->known = false;
-        return 0;
-    }
-    if (!is_at_path(journal, st)) {
+    struct tel_journal_facts facts = {0};
+    int status = tel_journal_look(fold->dir->raw, journal->date, &facts);
+
+    if (status < 0 || !tel_journal_is_same(&facts, &journal->facts)) {
         close_journal(journal);
         journal->known = false;
     }
-    if (journal->known && (uint64_t)st->st_size == journal->settled)
+    if (status < 0)
+        return 0; /* gone; should it come back, it is another one */
+    if (journal->known && facts.size == journal->settled)
         return 0;
     if (journal->fd < 0) {
-        int status = open_journal(fold, journal, st, err);
-
+        status = open_journal(fold, journal, err);
         if (status != 1)
             return status;
+    } else {
+        journal->facts = facts;
     }
-    if ((uint64_t)st->st_size < journal->folded || !is_line_start(journal, journal->folded))
+    if (journal->facts.size < journal->folded || !is_line_start(journal, journal->folded))
         journal->known = false;
     return 1;
 }
@@ -299,20 +292,20 @@ static int look_at(struct tel_fold *fold, struct journal *journal, struct stat *
 /* --- batches ----------------------------------------------------------------------------------- */
 
 /* Takes over what the database says of the file. */
-static void adopt_cursor(struct journal *journal, bool found, const struct tel_cursor *cursor,
-                         uint64_t size)
+static void adopt_cursor(struct journal *journal, bool found, const struct tel_cursor *cursor)
 {
     journal->known = true;
     journal->settled = UINT64_MAX;
     journal->has_cursor = found;
     journal->cursor = found ? *cursor : (struct tel_cursor){.date = journal->date};
-    journal->replaced = found && (cursor->inode != journal->inode || cursor->offset > size ||
-                                  !is_line_start(journal, cursor->offset));
+    journal->replaced =
+        found &&
+        (cursor->inode != journal->facts.inode || cursor->born_ns != journal->facts.born_ns ||
+         cursor->offset > journal->facts.size || !is_line_start(journal, cursor->offset));
     journal->folded = found && !journal->replaced ? cursor->offset : 0;
 }
 
-static int read_cursor(struct tel_fold *fold, struct journal *journal, uint64_t size,
-                       struct tel_error *err)
+static int read_cursor(struct tel_fold *fold, struct journal *journal, struct tel_error *err)
 {
     struct tel_cursor cursor = {0};
     int found = need_store(fold, err);
@@ -321,7 +314,7 @@ static int read_cursor(struct tel_fold *fold, struct journal *journal, uint64_t 
         found = tel_store_cursor_get(fold->store, journal->date, &cursor, err);
     if (found < 0)
         return found;
-    adopt_cursor(journal, found == 1, &cursor, size);
+    adopt_cursor(journal, found == 1, &cursor);
     return 0;
 }
 
@@ -335,7 +328,8 @@ static int check_cursor(struct tel_fold *fold, const struct journal *journal, st
         return found;
     if (found == 0 || !journal->has_cursor)
         return (found == 1) == journal->has_cursor;
-    return cursor.inode == journal->cursor.inode && cursor.offset == journal->cursor.offset;
+    return cursor.inode == journal->cursor.inode && cursor.born_ns == journal->cursor.born_ns &&
+           cursor.offset == journal->cursor.offset;
 }
 
 static int put_lines(struct tel_fold *fold, struct tel_error *err)
@@ -361,7 +355,8 @@ static int move_cursor(struct tel_fold *fold, const struct journal *journal,
 
     *cursor = (struct tel_cursor){
         .date = journal->date,
-        .inode = journal->inode,
+        .inode = journal->facts.inode,
+        .born_ns = journal->facts.born_ns,
         .offset = journal->folded + fold->batch.counts.bytes,
         .bad_lines = (anew ? 0 : journal->cursor.bad_lines) + fold->batch.counts.bad,
     };
@@ -446,24 +441,25 @@ static int read_batch(struct tel_fold *fold, const struct journal *journal, stru
     return status;
 }
 
-static size_t chunk_size(const struct journal *journal, uint64_t size)
+static size_t chunk_size(const struct journal *journal)
 {
-    const uint64_t left = size > journal->folded ? size - journal->folded : 0;
+    const uint64_t left =
+        journal->facts.size > journal->folded ? journal->facts.size - journal->folded : 0;
 
     return left < CHUNK_MIN ? CHUNK_MIN : left > CHUNK_MAX ? CHUNK_MAX : (size_t)left;
 }
 
 /* 1 go on, 0 nothing whole is left, negative on error. */
-static int fold_batch(struct tel_fold *fold, struct journal *journal, uint64_t size,
-                      struct tel_fold_stats *stats, struct tel_error *err)
+static int fold_batch(struct tel_fold *fold, struct journal *journal, struct tel_fold_stats *stats,
+                      struct tel_error *err)
 {
-    int status = journal->known ? 0 : read_cursor(fold, journal, size, err);
+    int status = journal->known ? 0 : read_cursor(fold, journal, err);
 
     if (status == 0)
-        status = tel_chunk_load(&fold->chunk, journal->fd, journal->folded,
-                                chunk_size(journal, size), err);
+        status =
+            tel_chunk_load(&fold->chunk, journal->fd, journal->folded, chunk_size(journal), err);
     if (status == 0)
-        journal->settled = size;
+        journal->settled = journal->facts.size;
     if (status <= 0)
         return status;
     status = read_batch(fold, journal, err);
@@ -485,19 +481,19 @@ static void limit_wal(struct tel_fold *fold)
 }
 
 /* look_at has said that there is something. Between batches the file may be replaced, too. */
-static int fold_journal(struct tel_fold *fold, struct journal *journal, struct stat *st,
+static int fold_journal(struct tel_fold *fold, struct journal *journal,
                         struct tel_fold_stats *stats, struct tel_error *err)
 {
     int status;
 
     do {
-        status = fold_batch(fold, journal, (uint64_t)st->st_size, stats, err);
+        status = fold_batch(fold, journal, stats, err);
         if (status != 1)
             return status;
         limit_wal(fold);
         if (fold->between != NULL && fold->between(fold->between_arg) != 0)
             return 1;
-        status = look_at(fold, journal, st, err);
+        status = look_at(fold, journal, err);
     } while (status == 1);
     return status;
 }
@@ -510,18 +506,17 @@ static int fold_due(struct tel_fold *fold, struct tel_fold_stats *stats, struct 
 
     for (size_t i = 0; i < fold->count; i++) {
         struct journal *journal = &fold->journals[i];
-        struct stat st;
         int status;
 
         if (!journal->due)
             continue;
-        status = look_at(fold, journal, &st, unreadable == 0 ? err : NULL);
+        status = look_at(fold, journal, unreadable == 0 ? err : NULL);
         if (status < 0) {
             unreadable = unreadable == 0 ? status : unreadable;
             continue;
         }
         if (status == 1)
-            status = fold_journal(fold, journal, &st, stats, err);
+            status = fold_journal(fold, journal, stats, err);
         if (i + FILES_KEPT_OPEN < fold->count)
             close_journal(journal);
         if (status != 0)

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
-enum { WALK_CHUNK = 1024 * 1024 };
+enum { WALK_CHUNK = 1024 * 1024, NS_PER_SECOND = 1000000000 };
 
 /* --- files ------------------------------------------------------------------------------------- */
 
@@ -91,7 +93,30 @@ void tel_dates_free(struct tel_dates *dates)
     *dates = (struct tel_dates){NULL, 0};
 }
 
-int tel_journal_open(const char *raw, uint32_t date, struct stat *st, struct tel_error *err)
+/* 1 a regular file, 0 something else, negative errno. */
+static int look(int fd, const char *path, int flags, struct tel_journal_facts *facts)
+{
+    struct statx st;
+
+    if (statx(fd, path, flags, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
+        return -errno;
+    *facts = (struct tel_journal_facts){
+        .dev = makedev(st.stx_dev_major, st.stx_dev_minor),
+        .inode = st.stx_ino,
+        .size = st.stx_size,
+    };
+    if ((st.stx_mask & STATX_BTIME) != 0)
+        facts->born_ns = st.stx_btime.tv_sec * NS_PER_SECOND + st.stx_btime.tv_nsec;
+    return S_ISREG(st.stx_mode);
+}
+
+bool tel_journal_is_same(const struct tel_journal_facts *a, const struct tel_journal_facts *b)
+{
+    return a->dev == b->dev && a->inode == b->inode && a->born_ns == b->born_ns;
+}
+
+int tel_journal_open(const char *raw, uint32_t date, struct tel_journal_facts *facts,
+                     struct tel_error *err)
 {
     char path[TEL_PATH_MAX];
     int status = path_of(path, raw, date);
@@ -104,8 +129,8 @@ int tel_journal_open(const char *raw, uint32_t date, struct stat *st, struct tel
         return tel_fail(err, TEL_ERR_REFUSED, path, " is a symbolic link", NULL);
     if (fd < 0)
         return tel_fail_sys(err, fd, "cannot open ", path, NULL);
-    status = tel_sys_fstat(fd, st);
-    if (status == 0 && S_ISREG(st->st_mode))
+    status = look(fd, "", AT_EMPTY_PATH, facts);
+    if (status == 1)
         return fd;
     tel_sys_close(fd);
     if (status < 0)
@@ -113,12 +138,14 @@ int tel_journal_open(const char *raw, uint32_t date, struct stat *st, struct tel
     return tel_fail(err, TEL_ERR_REFUSED, path, " is not a regular file", NULL);
 }
 
-int tel_journal_stat(const char *raw, uint32_t date, struct stat *st)
+int tel_journal_look(const char *raw, uint32_t date, struct tel_journal_facts *facts)
 {
     char path[TEL_PATH_MAX];
     int status = path_of(path, raw, date);
 
-    return status < 0 ? status : tel_sys_fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
+    if (status == 0)
+        status = look(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, facts);
+    return status < 0 ? status : 0;
 }
 
 /* --- lines ------------------------------------------------------------------------------------- */
@@ -275,10 +302,10 @@ static int walk_file(const struct walk *walk, const char *raw, uint32_t date, ui
                      struct tel_error *err)
 {
     struct tel_chunk chunk = {0};
-    struct stat st;
+    struct tel_journal_facts facts;
     int stopped = 0;
     int status = 0;
-    int fd = tel_journal_open(raw, date, &st, err);
+    int fd = tel_journal_open(raw, date, &facts, err);
 
     if (fd == -ENOENT || fd == TEL_ERR_REFUSED)
         return 0; /* deleted since it was listed, or never a journal file */

@@ -4,8 +4,6 @@
 
 #include "base/journal.h"
 
-#include <sys/stat.h>
-
 /* Longer lines are skipped: no writer of ours makes them, and memory stays bounded. */
 #define TEL_LINE_MAX ((size_t)16 * 1024 * 1024)
 
@@ -19,11 +17,22 @@ struct tel_dates {
 int tel_journal_list(const char *raw, struct tel_dates *out, struct tel_error *err);
 void tel_dates_free(struct tel_dates *dates);
 
+/* What tells a file from another one that takes its name later. Inode numbers are used again at
+ * once, and a job's lines are as long as they were yesterday: only the time of birth is different. */
+struct tel_journal_facts {
+    uint64_t dev;
+    uint64_t inode;
+    int64_t born_ns; /* 0 where the filesystem does not keep it */
+    uint64_t size;
+};
+bool tel_journal_is_same(const struct tel_journal_facts *a, const struct tel_journal_facts *b);
+
 /* Opens the file of that date for reading, without following a link or blocking on a FIFO.
  * Returns a descriptor, the caller's to close. Errors: -ENOENT, TEL_ERR_REFUSED, negative errno. */
-int tel_journal_open(const char *raw, uint32_t date, struct stat *st, struct tel_error *err);
+int tel_journal_open(const char *raw, uint32_t date, struct tel_journal_facts *facts,
+                     struct tel_error *err);
 /* Describes what lies at the path of that date now. 0 or negative errno. */
-int tel_journal_stat(const char *raw, uint32_t date, struct stat *st);
+int tel_journal_look(const char *raw, uint32_t date, struct tel_journal_facts *facts);
 
 /* Whole lines of a file, from offset on. */
 struct tel_chunk {

@@ -476,8 +476,8 @@ int tel_query_info(struct tel_query *query, bool check_integrity, struct tel_que
 }
 
 /* How much of the file has been folded: nothing when the cursor is another file's. */
-static int folded_of(struct tel_query *query, uint32_t date, const struct stat *st, uint64_t *out,
-                     struct tel_error *err)
+static int folded_of(struct tel_query *query, uint32_t date, const struct tel_journal_facts *facts,
+                     uint64_t *out, struct tel_error *err)
 {
     TEL_AUTO_STMT stmt = NULL;
     int status;
@@ -486,14 +486,16 @@ static int folded_of(struct tel_query *query, uint32_t date, const struct stat *
     if (!query->has_cursor_table)
         return 0;
     status = tel_db_prepare(query->db,
-                            "SELECT offset FROM fold_cursor WHERE journal_date = ? AND inode = ?",
+                            "SELECT offset FROM fold_cursor"
+                            " WHERE journal_date = ? AND inode = ? AND born_ns = ?",
                             &stmt, err);
     if (status < 0)
         return status;
     sqlite3_bind_int64(stmt, 1, date);
-    sqlite3_bind_int64(stmt, 2, (int64_t)st->st_ino);
+    sqlite3_bind_int64(stmt, 2, (int64_t)facts->inode);
+    sqlite3_bind_int64(stmt, 3, facts->born_ns);
     status = tel_db_step(stmt, err);
-    if (status == 1 && sqlite3_column_int64(stmt, 0) <= st->st_size)
+    if (status == 1 && (uint64_t)sqlite3_column_int64(stmt, 0) <= facts->size)
         *out = (uint64_t)sqlite3_column_int64(stmt, 0);
     return status < 0 ? status : 0;
 }
@@ -517,19 +519,19 @@ static int behind_in(int fd, uint64_t folded, uint64_t size, uint64_t *out, stru
 static int behind_on(struct tel_query *query, const struct tel_datadir *dir, uint32_t date,
                      uint64_t *bytes, struct tel_error *err)
 {
-    struct stat st;
+    struct tel_journal_facts facts;
     uint64_t folded;
     uint64_t behind = 0;
     int status;
-    int fd = tel_journal_open(dir->raw, date, &st, err);
+    int fd = tel_journal_open(dir->raw, date, &facts, err);
 
     if (fd == -ENOENT || fd == TEL_ERR_REFUSED)
         return 0;
     if (fd < 0)
         return fd;
-    status = folded_of(query, date, &st, &folded, err);
+    status = folded_of(query, date, &facts, &folded, err);
     if (status == 0)
-        status = behind_in(fd, folded, (uint64_t)st.st_size, &behind, err);
+        status = behind_in(fd, folded, facts.size, &behind, err);
     tel_sys_close(fd);
     *bytes += behind;
     return status;

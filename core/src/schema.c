@@ -96,9 +96,8 @@ static const struct column migration_columns[] = {
 /* --- ours -------------------------------------------------------------------------------------- */
 
 static const struct column cursor_columns[] = {
-    {"journal_date", "INTEGER PRIMARY KEY"},
-    {"inode", "INTEGER NOT NULL DEFAULT 0"},
-    {"offset", "INTEGER NOT NULL DEFAULT 0"},
+    {"journal_date", "INTEGER PRIMARY KEY"},     {"inode", "INTEGER NOT NULL DEFAULT 0"},
+    {"born_ns", "INTEGER NOT NULL DEFAULT 0"},   {"offset", "INTEGER NOT NULL DEFAULT 0"},
     {"bad_lines", "INTEGER NOT NULL DEFAULT 0"},
 };
 

@@ -36,10 +36,11 @@ enum statement {
 static const char *const statement_texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
-    [CURSOR_GET] = "SELECT inode, offset, bad_lines FROM fold_cursor WHERE journal_date = ?",
-    [CURSOR_PUT] = "INSERT INTO fold_cursor (journal_date, inode, offset, bad_lines)"
-                   " VALUES (?, ?, ?, ?) ON CONFLICT (journal_date) DO UPDATE SET"
-                   " inode = excluded.inode, offset = excluded.offset,"
+    [CURSOR_GET] =
+        "SELECT inode, born_ns, offset, bad_lines FROM fold_cursor WHERE journal_date = ?",
+    [CURSOR_PUT] = "INSERT INTO fold_cursor (journal_date, inode, born_ns, offset, bad_lines)"
+                   " VALUES (?, ?, ?, ?, ?) ON CONFLICT (journal_date) DO UPDATE SET"
+                   " inode = excluded.inode, born_ns = excluded.born_ns, offset = excluded.offset,"
                    " bad_lines = excluded.bad_lines",
     [CURSOR_FORGET] = "DELETE FROM fold_cursor WHERE journal_date >= ?",
     [RUN_STATE] = "SELECT r.status, p.exit_code, p.signal, p.end_source,"
@@ -451,9 +452,13 @@ int tel_store_cursor_get(struct tel_store *store, uint32_t date, struct tel_curs
     status = tel_db_step(stmt, err);
     if (status != 1)
         return status;
-    *cursor = (struct tel_cursor){date, (uint64_t)sqlite3_column_int64(stmt, 0),
-                                  (uint64_t)sqlite3_column_int64(stmt, 1),
-                                  (uint64_t)sqlite3_column_int64(stmt, 2)};
+    *cursor = (struct tel_cursor){
+        .date = date,
+        .inode = (uint64_t)sqlite3_column_int64(stmt, 0),
+        .born_ns = sqlite3_column_int64(stmt, 1),
+        .offset = (uint64_t)sqlite3_column_int64(stmt, 2),
+        .bad_lines = (uint64_t)sqlite3_column_int64(stmt, 3),
+    };
     sqlite3_reset(stmt);
     return 1;
 }
@@ -468,8 +473,9 @@ int tel_store_cursor_put(struct tel_store *store, const struct tel_cursor *curso
         return status;
     sqlite3_bind_int64(stmt, 1, cursor->date);
     sqlite3_bind_int64(stmt, 2, (int64_t)cursor->inode);
-    sqlite3_bind_int64(stmt, 3, (int64_t)cursor->offset);
-    sqlite3_bind_int64(stmt, 4, (int64_t)cursor->bad_lines);
+    sqlite3_bind_int64(stmt, 3, cursor->born_ns);
+    sqlite3_bind_int64(stmt, 4, (int64_t)cursor->offset);
+    sqlite3_bind_int64(stmt, 5, (int64_t)cursor->bad_lines);
     return tel_db_step(stmt, err);
 }
 

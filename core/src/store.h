@@ -30,6 +30,7 @@ void tel_store_rollback(struct tel_store *store);
 struct tel_cursor {
     uint32_t date;
     uint64_t inode;
+    int64_t born_ns;    /* together with inode: which file it was */
     uint64_t offset;    /* bytes folded, always at the start of a line */
     uint64_t bad_lines; /* lines skipped so far because they did not parse */
 };

@@ -291,6 +291,28 @@ Test(exec, a_static_program_that_is_killed)
         base_dir(), "SELECT count(*) FROM agent_runs WHERE error_summary = 'exit code 6'", "1"));
 }
 
+static void become_nobody(void *arg)
+{
+    enum { NOBODY = 65534 };
+
+    (void)arg;
+    if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+        _exit(99);
+}
+
+Test(exec, as_somebody_else_than_root)
+{
+    chmod(test_dir(), 01777);
+    cr_assert_eq(run_with(&(struct run_options){.argv = LIST(cli_path(), "exec", "true"),
+                                                .env = base_env(),
+                                                .prepare = become_nobody})
+                     .status,
+                 0);
+    cr_assert(sql_becomes(base_dir(), "SELECT status FROM agent_runs", "success"));
+    cr_assert_str_eq(sql_text(base_dir(), "SELECT uid FROM run_process"),
+                     geteuid() == 0 ? "65534" : text("%d", (int)geteuid()));
+}
+
 /* --- exec, where it has to wait (before Linux 6.15) ------------------------------------------- */
 
 #define WAITING base_env_and(LIST("TELEMETRY_EXIT_SOURCE=none"))
@@ -370,6 +392,17 @@ Test(exec_waiting, signal_settings_are_the_commands)
     cr_assert_eq(result.status, 0);
     cr_assert(contains(result.out, "SigBlk:\t0000000000000200"), "%s", result.out);
     cr_assert(contains(result.out, "SigIgn:\t0000000000010000"), "%s", result.out);
+}
+
+Test(exec_waiting, it_waits_where_no_collector_can_be_had)
+{
+    const struct run_result result =
+        run(LIST(cli_path(), "exec", fixture_path("plain_static"), "-9"),
+            base_env_and(LIST("TELEMETRY_COLLECTOR=off")));
+
+    cr_assert_eq(result.status, 128 + SIGKILL);
+    telemetry("sync");
+    cr_assert_str_eq(runs_sql("error_summary"), "killed by SIGKILL (9)");
 }
 
 static bool is_stopped(void *arg)
@@ -647,15 +680,6 @@ Test(runs, without_a_data_directory)
     cr_assert(!file_exists(base_dir()));
 }
 
-static void become_nobody(void *arg)
-{
-    enum { NOBODY = 65534 };
-
-    (void)arg;
-    if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
-        _exit(99);
-}
-
 Test(runs, somebody_elses_directory_is_shown_as_it_is)
 {
     if (geteuid() != 0)
@@ -680,12 +704,12 @@ static bool has_line(void *arg)
     return contains(journal_text(base_dir()), "\n");
 }
 
+/* Without a collector, exec waits for its command; then it is killed itself. */
 Test(runs, a_run_whose_end_nobody_saw_is_closed)
 {
     const char *const off = "TELEMETRY_COLLECTOR=off";
     struct program *program = start(&(struct run_options){
-        .argv = LIST(cli_path(), "exec", "--no-preload", fixture_path("plain")),
-        .env = base_env_and(LIST(off, "TELEMETRY_EXIT_SOURCE=pidfd"))});
+        .argv = LIST(cli_path(), "exec", "sleep", "3"), .env = base_env_and(LIST(off))});
 
     cr_assert(wait_until(has_line, NULL, 10000));
     kill(program_pid(program), SIGKILL);

@@ -38,5 +38,5 @@ bool starts_with(const char *text, const char *beginning)
 
 bool contains(const char *text, const char *part)
 {
-    return strstr(text, part) != NULL;
+    return text != NULL && strstr(text, part) != NULL;
 }

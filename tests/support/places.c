@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,22 +12,31 @@
 #include "base/process.h"
 #include "support/support.h"
 
+struct tel_env block_of(const char *const *entries)
+{
+    enum { ENTRIES = 128, BLOCKS = 4 };
+    static char *blocks[BLOCKS][ENTRIES];
+    static unsigned next;
+    char **block = blocks[next++ % BLOCKS];
+    size_t count = 0;
+
+    for (; entries[count] != NULL; count++) {
+        cr_assert_lt(count, (size_t)ENTRIES - 1);
+        block[count] = (char *)(uintptr_t)text("%s", entries[count]);
+    }
+    block[count] = NULL;
+    return (struct tel_env){block};
+}
+
 void resolve_place(struct tel_datadir *dir, const char *const *env)
 {
     static struct tel_config config;
-    char *entries[32] = {NULL};
-    const struct tel_env block = {entries};
+    const struct tel_env block = block_of(env);
     struct tel_error err = {0};
 
-    for (size_t i = 0; env[i] != NULL; i++) {
-        cr_assert_lt(i, 31);
-        entries[i] = strdup(env[i]);
-    }
     tel_config_load(&config, &block, NULL, NULL);
     cr_assert_eq(tel_datadir_resolve(dir, &config, test_dir(), geteuid(), tel_pid_namespace(), &err),
                  0, "%s", err.message);
-    for (size_t i = 0; entries[i] != NULL; i++)
-        free(entries[i]);
 }
 
 void make_place(struct tel_datadir *dir, const char *base)

@@ -8,6 +8,9 @@
 #include "base/journal.h"
 #include "base/runline.h"
 
+/* An environment block of these entries ("NAME=value", NULL-terminated), which may be written to. */
+struct tel_env block_of(const char *const *entries);
+
 /* Resolves the directory that env ("NAME=value", NULL-terminated) asks for, as a host of this user
  * and pid namespace would. Fails the test when it cannot be. */
 void resolve_place(struct tel_datadir *dir, const char *const *env);

@@ -2,9 +2,9 @@
 #include "base/config.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "support/places.h"
 #include "support/support.h"
 #include "support/view.h"
 
@@ -32,13 +32,8 @@ static struct complaints complaints;
 static const struct tel_config *load(const char *const *wanted)
 {
     static struct tel_config config;
-    static char *entries[64];
-    const struct tel_env env = {entries};
-    size_t count = 0;
+    const struct tel_env env = block_of(wanted);
 
-    for (; wanted[count] != NULL; count++)
-        entries[count] = strdup(wanted[count]);
-    entries[count] = NULL;
     memset(&complaints, 0, sizeof complaints);
     memset(&config, 0xa5, sizeof config); /* nothing may be left as it was */
     tel_config_load(&config, &env, note, &complaints);

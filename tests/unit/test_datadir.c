@@ -3,7 +3,6 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -26,14 +25,9 @@ static bool has_well_known_places(void)
 
 static int resolve(const char *cwd, const char *const *wanted, uid_t uid, uint64_t pid_ns)
 {
-    static char *entries[16];
-    const struct tel_env env = {entries};
+    const struct tel_env env = block_of(wanted);
     static struct tel_config config;
-    size_t count = 0;
 
-    for (; wanted[count] != NULL; count++)
-        entries[count] = strdup(wanted[count]);
-    entries[count] = NULL;
     memset(&dir, 0xa5, sizeof dir);
     err = (struct tel_error){0};
     tel_config_load(&config, &env, NULL, NULL);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "journal_scan.h"
 #include "support/database.h"
 #include "support/places.h"
 #include "support/support.h"
@@ -525,6 +526,33 @@ Test(fold, a_file_with_the_same_inode_but_other_lines)
     expect_runs("another-one|success\nr1|success\nr3|success");
 }
 
+Test(fold, rows_of_a_deleted_file_stay)
+{
+    append_run(DAY, "r1");
+    append_run(DAY + 1, "r2");
+    pass(true);
+    unlink(journal_path(dir.raw, DAY));
+    pass(true);
+    expect_runs("r1|success\nr2|success");
+}
+
+/* Its successor gets the same inode number, and lines of the same length. */
+Test(fold, a_file_deleted_while_nobody_looked)
+{
+    struct tel_journal_facts facts;
+
+    append_run(DAY, "r1");
+    cr_assert_eq(tel_journal_look(dir.raw, DAY, &facts), 0);
+    if (facts.born_ns == 0)
+        cr_skip_test("this filesystem keeps no time of birth");
+    fresh_pass();
+    unlink(journal_path(dir.raw, DAY));
+    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    append_run(DAY, "r2");
+    fresh_pass();
+    expect_runs("r1|success\nr2|success");
+}
+
 Test(fold, an_unreadable_file_keeps_nothing_else_out)
 {
     int status = 0;
@@ -588,6 +616,18 @@ Test(fold, a_dropped_table_comes_back)
         pass(false);
     cr_expect_str_eq(sql("SELECT run_id FROM run_process"), "r2");
     expect_runs("r1|success\nr2|success");
+}
+
+Test(fold, a_row_that_somebodys_index_refuses_keeps_no_other_out)
+{
+    append_run(DAY, "r1");
+    pass(true);
+    change_database(dir.db, "CREATE UNIQUE INDEX theirs ON agent_runs (host)");
+    append_run(DAY, "r2");
+    append(DAY, changed_line(end_line("r3"), "host", "\"there\"", NULL));
+    pass(false);
+    expect_runs("r1|success\nr3|success");
+    cr_expect_eq(stats.bad_lines, 1);
 }
 
 Test(fold, damage_is_set_aside_and_everything_folded_anew)

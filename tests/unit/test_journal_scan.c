@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "support/places.h"
@@ -65,27 +66,50 @@ Test(journal_scan, a_directory_that_cannot_be_listed)
 
 Test(journal_scan, opens_regular_files_only)
 {
-    struct stat st;
+    struct tel_journal_facts facts;
 
-    cr_expect_eq(tel_journal_open(test_dir(), 20261121, &st, &err), -ENOENT);
+    cr_expect_eq(tel_journal_open(test_dir(), 20261121, &facts, &err), -ENOENT);
     mkdir(journal_path(test_dir(), 20261122), 0700);
-    cr_expect_eq(tel_journal_open(test_dir(), 20261122, &st, &err), TEL_ERR_REFUSED);
+    cr_expect_eq(tel_journal_open(test_dir(), 20261122, &facts, &err), TEL_ERR_REFUSED);
     mkfifo(journal_path(test_dir(), 20261123), 0600);
-    cr_expect_eq(tel_journal_open(test_dir(), 20261123, &st, &err), TEL_ERR_REFUSED);
+    cr_expect_eq(tel_journal_open(test_dir(), 20261123, &facts, &err), TEL_ERR_REFUSED);
     cr_assert_eq(symlink("/etc/passwd", journal_path(test_dir(), 20261124)), 0);
-    cr_expect_eq(tel_journal_open(test_dir(), 20261124, &st, &err), TEL_ERR_REFUSED);
+    cr_expect_eq(tel_journal_open(test_dir(), 20261124, &facts, &err), TEL_ERR_REFUSED);
+}
+
+Test(journal_scan, a_file_and_its_successor)
+{
+    struct tel_journal_facts before, same, after;
+    int fd;
+
+    touch(20261122, "one\n");
+    cr_expect_eq(tel_journal_look(test_dir(), 20261122, &before), 0);
+    cr_expect_eq(before.size, 4);
+    touch(20261122, "more\n");
+    fd = tel_journal_open(test_dir(), 20261122, &same, &err);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    cr_expect(tel_journal_is_same(&before, &same));
+    if (before.born_ns == 0)
+        cr_skip_test("this filesystem keeps no time of birth");
+    unlink(journal_path(test_dir(), 20261122));
+    cr_expect_eq(tel_journal_look(test_dir(), 20261122, &after), -ENOENT);
+    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    touch(20261122, "one\n");
+    cr_expect_eq(tel_journal_look(test_dir(), 20261122, &after), 0);
+    cr_expect_not(tel_journal_is_same(&before, &after));
 }
 
 /* --- chunks ------------------------------------------------------------------------------------ */
 
 static int load(struct tel_chunk *chunk, const char *content, uint64_t offset, size_t want)
 {
-    struct stat st;
+    struct tel_journal_facts facts;
     int status;
     int fd;
 
     touch(20261122, content);
-    fd = tel_journal_open(test_dir(), 20261122, &st, &err);
+    fd = tel_journal_open(test_dir(), 20261122, &facts, &err);
     cr_assert_geq(fd, 0);
     status = tel_chunk_load(chunk, fd, offset, want, &err);
     close(fd);

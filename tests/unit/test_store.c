@@ -201,8 +201,7 @@ Test(store, opens_what_is_there_without_changing_it)
 /* What the Python client's recovery leaves behind. */
 static const char schema_2[] =
     "CREATE TABLE agent_runs (run_id TEXT PRIMARY KEY, schema_version INTEGER DEFAULT 2, "
-    "agent_name "
-    "TEXT NOT NULL, agent_owner TEXT, job_type TEXT, trigger_type TEXT, start_time TEXT NOT NULL, "
+    "agent_name TEXT NOT NULL, agent_owner TEXT, job_type TEXT, trigger_type TEXT, start_time TEXT NOT NULL, "
     "end_time TEXT, status TEXT CHECK(status IN ('running', 'success', 'failed', 'partial')), "
     "items_discovered INTEGER DEFAULT 0, items_succeeded INTEGER DEFAULT 0, items_failed INTEGER "
     "DEFAULT 0, duration_ms INTEGER, input_summary TEXT, output_summary TEXT, error_summary TEXT, "
@@ -738,7 +737,7 @@ Test(store, each_running_run)
 
 Test(store, cursors)
 {
-    struct tel_cursor cursor = {20261122, UINT64_C(1) << 63, 5, 2};
+    struct tel_cursor cursor = {20261122, UINT64_C(1) << 63, -7, 5, 2};
     struct tel_cursor got;
 
     open_store();
@@ -748,6 +747,7 @@ Test(store, cursors)
     cr_expect_eq(tel_store_cursor_put(store, &cursor, &err), 0);
     cr_expect_eq(tel_store_cursor_get(store, 20261122, &got, &err), 1);
     cr_expect_eq(got.inode, UINT64_C(1) << 63);
+    cr_expect_eq(got.born_ns, -7);
     cr_expect_eq(got.offset, 9);
     cr_expect_eq(got.bad_lines, 2);
     cr_expect_eq(tel_store_cursor_forget(store, 20261123, &err), 0);

@@ -384,6 +384,7 @@ static int open_run(struct tel_recorder *recorder, const struct tel_subject *sub
     open_journal(recorder);
     written = append_line(recorder, &journal_err);
     status = announce(recorder, subject, pidfd, err);
+    recorder->watched = status == 0;
     if (written < 0 && status < 0)
         return tel_fail(err, written, journal_err.message, NULL);
     name_owner(recorder);

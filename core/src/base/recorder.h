@@ -32,6 +32,7 @@ struct tel_recorder {
     char owner_text[TEL_OWNER_MAX];
     struct tel_str last_line; /* the run's last line, in line_memory */
     bool in_journal;          /* last_line lies there (else the collector was asked to append it) */
+    bool watched;             /* a collector has been told of the run, and will see its end */
     char line_memory[TEL_RUNLINE_MAX];
     char scratch[TEL_RUNLINE_MAX];
     char cwd[TEL_PATH_MAX];

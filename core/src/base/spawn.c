@@ -16,7 +16,13 @@
 #define TELEMETRY_COLLECTOR_PATH "/usr/local/bin/telemetry"
 #endif
 
-enum { BACKLOG = 4096, FIRST_SPARE_FD = 10, ENTRIES_MAX = 64, STACK_BYTES = 16 * 1024 };
+enum {
+    BACKLOG = 4096,
+    FIRST_SPARE_FD = 10,
+    ENTRIES_MAX = 64,
+    STACK_BYTES = 16 * 1024,
+    STACK_ALIGNMENT = 16
+};
 
 /* What a collector, and the poster it may start, can use of a host's environment. Never LD_*. */
 static const char *const passed_variables[] = {
@@ -352,10 +358,12 @@ int tel_spawn_collector(struct tel_spawn *spawn)
     char *entries[ENTRIES_MAX + 1];
     struct tel_buf *scratch = &spawn->scratch;
     char *stacks = scratch->ptr + scratch->cap - 2 * STACK_BYTES;
-    struct child child = {spawn->program, argv, entries, spawn->claim, stacks + STACK_BYTES, 0};
+    struct child child = {spawn->program, argv, entries, spawn->claim, NULL, 0};
     struct tel_buf memory;
 
-    tel_buf_init(&memory, scratch->ptr, scratch->cap - 2 * STACK_BYTES);
+    stacks -= (uintptr_t)stacks % STACK_ALIGNMENT; /* scratch may lie anywhere */
+    tel_buf_init(&memory, scratch->ptr, (size_t)(stacks - scratch->ptr));
     build_environment(entries, &memory, spawn);
+    child.stack_top = stacks + STACK_BYTES;
     return start_detached(&child, stacks + 2 * STACK_BYTES);
 }
