@@ -46,21 +46,13 @@ struct memory {
 static struct {
     struct memory *memory; /* NULL: nothing is recorded here */
     pid_t pid;             /* a forked child has another one, and is not the run */
+    const volatile char *own; /* 1, but 0 in forked children: the run's pid may be theirs one day */
     atomic_bool ended;     /* exactly one end for each run */
     atomic_bool silent;
     bool code_comes_later; /* an on_exit handler, which gets the exit code, runs after destructors */
 } run;
 
 /* --- the end --------------------------------------------------------------------------------- */
-
-/* A write beyond the file size limit left a SIGXFSZ pending that the host never caused. */
-static void consume_xfsz(void)
-{
-    const uint64_t set = UINT64_C(1) << (SIGXFSZ - 1);
-    const struct timespec none = {0, 0};
-
-    tel_sys_call(SYS_rt_sigtimedwait, (long)&set, 0, (long)&none, sizeof set, 0, 0);
-}
 
 static void end(bool known, int status)
 {
@@ -75,15 +67,14 @@ static void end(bool known, int status)
     uint64_t old;
 
     tel_sys_sigprocmask(SIG_BLOCK, &all, &old);
-    if (tel_recorder_end(&run.memory->recorder, &ending, &err) == -EFBIG)
-        consume_xfsz();
+    tel_recorder_end(&run.memory->recorder, &ending, &err);
     tel_sys_sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
 static bool may_end(void)
 {
-    return run.memory != NULL && !atomic_load(&run.silent) && tel_sys_getpid() == run.pid &&
-           !atomic_exchange(&run.ended, true);
+    return run.memory != NULL && *run.own != 0 && !atomic_load(&run.silent) &&
+           tel_sys_getpid() == run.pid && !atomic_exchange(&run.ended, true);
 }
 
 void tel_shim_end(int status)
@@ -246,6 +237,20 @@ static int record(struct memory *memory, const struct start *start, struct tel_s
     return status;
 }
 
+/* Memory behind a page that says whose it is: the kernel empties that page in a forked child (not in
+ * one of vfork, which has another pid). Before Linux 4.14 only the pid tells. */
+static char *map_marked(size_t size, size_t page)
+{
+    enum { WIPE_ON_FORK = 18 }; /* MADV_WIPEONFORK, madvise(2) */
+    char *mark = tel_sys_map(page + size);
+
+    if (mark == NULL)
+        return NULL;
+    tel_sys_call(SYS_madvise, (long)mark, (long)page, WIPE_ON_FORK, 0, 0, 0);
+    *mark = 1;
+    return mark;
+}
+
 /* Opens the run, or takes it up again after an exec. */
 static int begin(const struct start *start, enum tel_standing standing, struct tel_str run_id,
                  const struct tel_owner *owner, struct tel_error *err)
@@ -253,11 +258,14 @@ static int begin(const struct start *start, enum tel_standing standing, struct t
     const struct tel_env env = {start->envp};
     const size_t size =
         sizeof(struct memory) + (count_entries(start->envp) + 3) * sizeof(char *);
-    struct memory *memory = tel_sys_map(size);
+    const size_t page = getauxval(AT_PAGESZ);
+    char *mark = map_marked(size, page);
+    struct memory *memory;
     int status;
 
-    if (memory == NULL)
+    if (mark == NULL)
         return tel_fail(err, -ENOMEM, "no memory", NULL);
+    memory = (struct memory *)(void *)(mark + page);
     tel_clock_use(tel_vdso_clock(getauxval(AT_SYSINFO_EHDR)));
     if (standing == TEL_OWNS)
         status = tel_recorder_continue(&memory->recorder, &env, (uid_t)getauxval(AT_EUID),
@@ -265,10 +273,11 @@ static int begin(const struct start *start, enum tel_standing standing, struct t
     else
         status = record(memory, start, run_id, err);
     if (status < 0) {
-        tel_sys_unmap(memory, size);
+        tel_sys_unmap(mark, page + size);
         return status;
     }
     run.pid = memory->recorder.self.pid;
+    run.own = mark;
     run.memory = memory;
     watch_exits();
     return 0;

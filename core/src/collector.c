@@ -30,6 +30,7 @@ static const int64_t retry_delay = 1000 * MS;   /* disk full, database locked */
 static const int64_t sync_delay = 800 * MS;     /* the journal is on disk within a second */
 static const int64_t care_delay = 300 * MS;     /* quiet time before the WAL is copied back */
 static const int64_t idle_patience = 3000 * MS; /* then the collector leaves */
+static const int64_t give_up_after = 30000 * MS; /* on a database that nobody can use, alone */
 static const int64_t look_interval = 2000 * MS; /* whether the data directory is still ours */
 
 enum { EVENTS = 256, BUSY_MS = 100, CARE_BYTES = 256 * 1024, FORCED_CARE_BYTES = 64 * 1024 * 1024 };
@@ -108,7 +109,7 @@ static int watch_claim(struct collector *collector)
                       : watch(collector, claim->request, EPOLLIN, &request_tag, EPOLL_CTL_ADD);
 }
 
-/* --- folding and answering -------------------------------------------------------------------- */
+/* --- folding ---------------------------------------------------------------------------------- */
 
 static void take_requests(struct collector *collector)
 {
@@ -128,6 +129,19 @@ static int put_off(void *arg)
     return 0;
 }
 
+/* The directory may have been deleted and made again: then the sockets at the path are another
+ * collector's, and this one's time is over. */
+static bool is_still_ours(const struct collector *collector)
+{
+    char path[TEL_PATH_MAX];
+    struct stat held;
+    struct stat there;
+
+    return tel_run_path(path, collector->dir, TEL_LOCK_SUFFIX) == 0 &&
+           fstat(collector->options->claim.lock, &held) == 0 && lstat(path, &there) == 0 &&
+           held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+}
+
 /* True when the database is up to date. Failures are retried, and meanwhile nothing is lost: the
  * journal has it all. */
 static bool fold(struct collector *collector, bool scan_all)
@@ -136,6 +150,10 @@ static bool fold(struct collector *collector, bool scan_all)
     int64_t now;
     int status;
 
+    if (!is_still_ours(collector)) {
+        collector->stop = true; /* nothing that was deleted comes back to life */
+        return false;
+    }
     collector->fold_began = now_ns();
     status = tel_fold_pass(collector->fold, scan_all, NULL, &err);
     now = now_ns();
@@ -166,21 +184,6 @@ static void drain_starts(struct collector *collector)
     due(&collector->fold_due, now_ns() + fold_delay);
 }
 
-/* Those who wait: everything that has been asked for until now is answered by one fold. */
-static void answer_requests(struct collector *collector)
-{
-    struct tel_inbox *inbox = collector->inbox;
-
-    if (!tel_inbox_any_asking(inbox))
-        return;
-    /* A run that sends its end line may have sent its start line, too: that one comes first. */
-    if (tel_inbox_holds_lines(inbox))
-        drain_starts(collector);
-    tel_inbox_answer(inbox, fold(collector, tel_inbox_wants_all(inbox)) ? TEL_ANSWER_DONE
-                                                                       : TEL_ANSWER_LATER);
-    note_journal_written(collector);
-}
-
 /* --- runs ------------------------------------------------------------------------------------- */
 
 static void add_start(void *arg, const struct tel_message *message, int pidfd)
@@ -204,10 +207,16 @@ static struct tel_settler settler_of(struct collector *collector)
 static void settle_ended(struct collector *collector)
 {
     struct tel_settler settler = settler_of(collector);
-    struct tel_live_run *run = tel_live_take_ended(collector->live);
+    struct tel_live_run *run;
     bool written = false;
 
+    /* A run whose start line is still kept here would be one that nobody knows. */
+    if (tel_inbox_append_lines(collector->inbox) < 0) {
+        due(&collector->settle_due, now_ns() + retry_delay);
+        return;
+    }
     settler.up_to_date = fold(collector, false);
+    run = tel_live_take_ended(collector->live);
     while (run != NULL) {
         struct tel_live_run *next = run->queued;
         const bool patience_over = now_ns() - run->ended_boot_ns > reap_patience;
@@ -223,10 +232,9 @@ static void settle_ended(struct collector *collector)
         written = written || settled == TEL_SETTLED_WRITTEN;
         run = next;
     }
-    if (written) {
+    if (written)
         fold(collector, false);
-        note_journal_written(collector);
-    }
+    note_journal_written(collector); /* a host that does not wait says nothing of its end line */
 }
 
 /* --- runs of earlier collectors --------------------------------------------------------------- */
@@ -239,32 +247,42 @@ static void adopt(void *arg, struct tel_str run_id, int pidfd,
     tel_live_add(collector->live, run_id, pidfd, last_line);
 }
 
-/* Once, when the database is up to date. Starts first: a run that has just begun has sent word. */
+/* When the database is up to date. Starts first: a run that has just begun has sent word. */
 static void adopt_orphans(struct collector *collector)
 {
     const struct tel_settler settler = settler_of(collector);
 
     drain_starts(collector);
+    if (!is_still_ours(collector))
+        return;
     if (tel_orphans_settle(&settler, collector->live, adopt, collector, NULL) < 0)
         due(&collector->retry_due, now_ns() + retry_delay);
     else
         collector->adopted = true;
 }
 
-/* --- care ------------------------------------------------------------------------------------- */
+/* --- those who wait --------------------------------------------------------------------------- */
 
-/* The directory may have been deleted and made again: then the sockets at the path are another
- * collector's, and this one's time is over. */
-static bool is_still_ours(const struct collector *collector)
+/* Those who wait: everything that has been asked for until now is answered by one fold. */
+static void answer_requests(struct collector *collector)
 {
-    char path[TEL_PATH_MAX];
-    struct stat held;
-    struct stat there;
+    struct tel_inbox *inbox = collector->inbox;
+    bool done;
 
-    return tel_run_path(path, collector->dir, TEL_LOCK_SUFFIX) == 0 &&
-           fstat(collector->options->claim.lock, &held) == 0 && lstat(path, &there) == 0 &&
-           held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+    if (!tel_inbox_any_asking(inbox))
+        return;
+    /* A run that sends its end line may have sent its start line, too: that one comes first. */
+    if (tel_inbox_holds_lines(inbox))
+        drain_starts(collector);
+    done = fold(collector, tel_inbox_wants_all(inbox));
+    /* Somebody looks: runs whose word of their start never came are not to stay "running" for them. */
+    if (done && tel_inbox_wants_all(inbox))
+        adopt_orphans(collector);
+    tel_inbox_answer(inbox, done ? TEL_ANSWER_DONE : TEL_ANSWER_LATER);
+    note_journal_written(collector);
 }
+
+/* --- care ------------------------------------------------------------------------------------- */
 
 static void look_around(struct collector *collector, int64_t now)
 {
@@ -276,7 +294,8 @@ static void look_around(struct collector *collector, int64_t now)
 /* Copies the WAL back once it is quiet, or when it has grown out of hand. */
 static void care_for_database(struct collector *collector, int64_t now)
 {
-    struct tel_store *store = tel_fold_store(collector->fold, NULL);
+    struct tel_store *store =
+        is_still_ours(collector) ? tel_fold_store(collector->fold, NULL) : NULL;
     uint64_t bytes = store == NULL ? 0 : tel_store_wal_bytes(store);
 
     if (bytes < CARE_BYTES)
@@ -386,7 +405,7 @@ static bool leave(struct collector *collector)
     take_requests(collector);
     if (collector->stop ||
         (tel_live_count(collector->live) == 0 && !tel_inbox_any_asking(collector->inbox) &&
-         collector->last_active == before))
+         !tel_inbox_any_late(collector->inbox) && collector->last_active == before))
         return false;
     close(claim->start);
     close(claim->request);
@@ -395,12 +414,23 @@ static bool leave(struct collector *collector)
     return true;
 }
 
+/* The journal has it all: whoever comes next can try again. */
+static bool may_give_up(const struct collector *collector)
+{
+    return collector->retry_due != 0 && tel_live_count(collector->live) == 0 &&
+           !tel_inbox_holds_lines(collector->inbox);
+}
+
 static bool is_done(const struct collector *collector)
 {
+    const int64_t quiet = now_ns() - collector->last_active;
+
     if (collector->stop)
         return true;
-    return !collector->options->stay && has_nothing_to_do(collector) &&
-           now_ns() - collector->last_active >= idle_patience;
+    if (collector->options->stay)
+        return false;
+    return (has_nothing_to_do(collector) && quiet >= idle_patience) ||
+           (may_give_up(collector) && quiet >= give_up_after);
 }
 
 static void serve(struct collector *collector)
@@ -461,11 +491,16 @@ static int open_collector(struct collector *collector, struct tel_error *err)
     return status;
 }
 
-static void close_collector(struct collector *collector)
+/* The claim goes before the disk is waited for: a host that wants to start the next collector tries
+ * for a few milliseconds only. */
+static void close_collector(struct collector *collector, bool failed)
 {
-    struct tel_store *store =
-        collector->fold == NULL ? NULL : tel_fold_store(collector->fold, NULL);
+    struct tel_claim *claim = &collector->options->claim;
+    struct tel_store *store = collector->fold != NULL && is_still_ours(collector)
+                                  ? tel_fold_store(collector->fold, NULL)
+                                  : NULL;
 
+    tel_claim_drop(claim, collector->dir, failed);
     if (store != NULL && tel_store_wal_bytes(store) > 0)
         tel_store_checkpoint(store, NULL);
     tel_fold_close(collector->fold);
@@ -486,7 +521,6 @@ int tel_collector_run(struct tel_collector_options *options, struct tel_error *e
 
     if (status == 0)
         serve(&collector);
-    close_collector(&collector);
-    tel_claim_drop(&options->claim, options->dir, status < 0);
+    close_collector(&collector, status < 0);
     return status;
 }

@@ -52,17 +52,32 @@ static bool is_reaped(int pidfd)
     return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == ESRCH;
 }
 
-static bool ask_pidfd(int pidfd, int *wait_status)
+enum telling { TELLS, TELLS_LATER, TELLS_NEVER };
+
+static enum telling ask_pidfd(int pidfd, int *wait_status)
 {
     struct pidfd_info info = {.mask = INFO_EXIT};
 
-    if (ioctl(pidfd, GET_INFO, &info) < 0 || (info.mask & INFO_EXIT) == 0)
-        return false;
+    if (ioctl(pidfd, GET_INFO, &info) < 0)
+        return TELLS_NEVER;
+    if ((info.mask & INFO_EXIT) == 0)
+        return TELLS_LATER;
     *wait_status = info.exit_code;
-    return true;
+    return TELLS;
 }
 
-/* The kernel shows a zombie's wait status to those who may trace it: the same user. */
+/* Whether we may trace a zombie: its links are gone for those who may, and forbidden to others. */
+static bool may_trace(pid_t pid)
+{
+    char path[32];
+    char target[1];
+
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    return readlink(path, target, sizeof target) >= 0 || errno != EACCES;
+}
+
+/* The kernel shows a zombie's wait status to those who may trace it: the same user. Others see 0, which
+ * is not to be taken for a success. */
 static bool ask_proc(int pidfd, pid_t pid, int *wait_status)
 {
     struct tel_proc_stat stat;
@@ -72,25 +87,45 @@ static bool ask_proc(int pidfd, pid_t pid, int *wait_status)
         return false;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     if (tel_proc_stat_read(path, &stat) < 0 || (stat.state != 'Z' && stat.state != 'X') ||
-        is_reaped(pidfd))
+        (stat.exit_code == 0 && !may_trace(pid)) || is_reaped(pidfd))
         return false;
     *wait_status = stat.exit_code;
     return true;
 }
 
+/* A process that was seen as a zombie, and may have been reaped since. */
+static enum tel_exit_answer ask_zombie(enum tel_exit_source source, int pidfd, pid_t pid,
+                                       int *wait_status)
+{
+    if (source == TEL_EXIT_NONE)
+        return TEL_EXIT_UNKNOWN;
+    if (source == TEL_EXIT_PROC && ask_proc(pidfd, pid, wait_status))
+        return TEL_EXIT_KNOWN;
+    if (!is_reaped(pidfd))
+        return TEL_EXIT_ZOMBIE;
+    return source != TEL_EXIT_PROC && ask_pidfd(pidfd, wait_status) == TELLS ? TEL_EXIT_KNOWN
+                                                                              : TEL_EXIT_UNKNOWN;
+}
+
 enum tel_exit_answer tel_exit_status(enum tel_exit_source source, int pidfd, pid_t pid,
                                      int *wait_status)
 {
-    enum tel_exit_answer state;
+    /* First, because the answer of the pidfd is there when it says that the process was reaped. */
+    const enum tel_exit_answer state = poll_state(pidfd);
+    enum telling telling = TELLS_NEVER;
 
-    if ((source == TEL_EXIT_AUTO || source == TEL_EXIT_PIDFD) && ask_pidfd(pidfd, wait_status))
-        return TEL_EXIT_KNOWN;
-    state = poll_state(pidfd);
-    if (state != TEL_EXIT_ZOMBIE)
+    if (state == TEL_EXIT_RUNNING)
         return state;
-    if (source == TEL_EXIT_PROC && ask_proc(pidfd, pid, wait_status))
+    if (source == TEL_EXIT_AUTO || source == TEL_EXIT_PIDFD)
+        telling = ask_pidfd(pidfd, wait_status);
+    if (telling == TELLS)
         return TEL_EXIT_KNOWN;
-    return source == TEL_EXIT_NONE || is_reaped(pidfd) ? TEL_EXIT_UNKNOWN : TEL_EXIT_ZOMBIE;
+    if (state == TEL_EXIT_UNKNOWN)
+        return state;
+    /* An older kernel: there may be no time to lose. */
+    if (source == TEL_EXIT_AUTO && telling == TELLS_NEVER)
+        source = TEL_EXIT_PROC;
+    return ask_zombie(source, pidfd, pid, wait_status);
 }
 
 enum { PROBE_STATUS = 7 };
@@ -115,7 +150,7 @@ bool tel_exit_pidfd_works(void)
     pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     waitpid(pid, NULL, (int)__WCLONE);
     if (pidfd >= 0) {
-        works = ask_pidfd(pidfd, &wait_status) && wait_status == PROBE_STATUS << 8;
+        works = ask_pidfd(pidfd, &wait_status) == TELLS && wait_status == PROBE_STATUS << 8;
         close(pidfd);
     }
     return works;

@@ -168,5 +168,7 @@ void tel_live_remove(struct tel_live *live, struct tel_live_run *run)
         link = &(*link)->next;
     *link = run->next;
     live->count--;
+    /* Closing alone does not end the watch while its sender has a copy of the pidfd (epoll(7)). */
+    watch(live, run, EPOLL_CTL_DEL, 0);
     free_run(run);
 }

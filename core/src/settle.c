@@ -142,15 +142,14 @@ enum tel_settled tel_settle_ended(const struct tel_settler *settler,
     const struct tel_str run_id = tel_str_from(run->run_id);
     struct tel_ending ending = {.boottime_ns = run->ended_boot_ns};
     struct tel_run_state state;
-    enum tel_exit_source source = settler->source;
-    enum tel_exit_answer answer;
+    enum tel_exit_answer answer =
+        tel_exit_status(settler->source, run->pidfd, run->pid, &ending.wait_status);
 
-    /* A zombie that nobody reaps, or a kernel that does not tell by pidfd. */
-    if (source == TEL_EXIT_AUTO && patience_over)
-        source = TEL_EXIT_PROC;
-    answer = tel_exit_status(source, run->pidfd, run->pid, &ending.wait_status);
     if (answer == TEL_EXIT_ZOMBIE && !patience_over)
         return TEL_SETTLE_LATER;
+    /* A zombie that nobody reaps: then its own file tells. */
+    if (answer == TEL_EXIT_ZOMBIE && settler->source == TEL_EXIT_AUTO)
+        answer = tel_exit_status(TEL_EXIT_PROC, run->pidfd, run->pid, &ending.wait_status);
     if (find_state(settler, run_id, &run->start, &state) < 0)
         return TEL_SETTLED;
     if (answer != TEL_EXIT_KNOWN && !state.running)

@@ -182,30 +182,36 @@ static const char *verdict(bool passed)
 
 static void print_ratio(const struct variant *variant, double ratio)
 {
-    printf("  %7.2f x bare %33s <= %.2f  %s\n", ratio, "", variant->target,
+    printf("  %7.2f x bare %41s <= %5.2f  %s\n", ratio, "", variant->target,
            verdict(ratio <= variant->target));
 }
 
-static void print_added(const struct variant *variant, const struct variant *empty, double median,
-                        double bare, size_t rounds)
+/* Shares of the bare program's time. The median of the differences in each round is what counts. The
+ * differences of medians and of lower quartiles are there to be compared with it: they lie close
+ * together on a quiet machine, and the last one hardly sees what others do on a busy one. */
+static void print_added(const struct variant *variant, const struct variant *empty,
+                        const struct spread *bare, size_t rounds)
 {
     const struct spread added = spread_of_differences(variant->times, empty->times, rounds);
-    const double of_medians = median - spread_of(empty->times, rounds).median;
+    const struct spread own = spread_of(variant->times, rounds);
+    const struct spread other = spread_of(empty->times, rounds);
 
-    printf("  %7.3f  (%7.3f .. %7.3f)  %12.3f", added.median / bare, added.low / bare,
-           added.high / bare, of_medians / bare);
+    printf("  %7.3f (%6.3f .. %6.3f)  %7.3f  %7.3f", added.median / bare->median,
+           added.low / bare->median, added.high / bare->median,
+           (own.median - other.median) / bare->median, (own.low - other.low) / bare->low);
     if (variant->target > 0)
-        printf("    <= %5.2f  %s", variant->target,
-               verdict(added.median / bare <= variant->target));
+        printf("     <= %5.2f  %s", variant->target,
+               verdict(added.median / bare->median <= variant->target));
     printf("\n");
 }
 
 static void print_table(const struct variant *variants, size_t count, size_t rounds)
 {
-    const double bare = spread_of(variants[BARE].times, rounds).median;
+    const struct spread bare = spread_of(variants[BARE].times, rounds);
 
-    printf("%-36s %24s  %29s  %12s    %s\n", "", "time in ms", "added, shares of bare",
-           "of medians", "target");
+    printf("%-36s %-25s   added to an empty object, as a share of bare\n", "", "milliseconds");
+    printf("%-36s %-25s   %-26s  %7s  %7s\n", "", "median (quartiles)", "median (quartiles)",
+           "medians", "low qu.");
     for (size_t i = 0; i < count; i++) {
         const struct variant *variant = &variants[i];
         const struct spread time = spread_of(variant->times, rounds);
@@ -214,9 +220,9 @@ static void print_table(const struct variant *variants, size_t count, size_t rou
         if (i <= EMPTY)
             printf("\n");
         else if (variant->measure == RATIO)
-            print_ratio(variant, time.median / bare);
+            print_ratio(variant, time.median / bare.median);
         else
-            print_added(variant, &variants[EMPTY], time.median, bare, rounds);
+            print_added(variant, &variants[EMPTY], &bare, rounds);
     }
     printf("\n");
 }

@@ -62,6 +62,9 @@ static void leave_place(void)
     remove_tree(place);
 }
 
+/* SIGPIPE: the table went to a pager that was closed. */
+static const int ending_signals[] = {SIGHUP, SIGINT, SIGPIPE, SIGTERM};
+
 static void leave_on_signal(int number)
 {
     (void)number;
@@ -76,8 +79,8 @@ const char *enter_new_place(void)
         err(1, "%s", place);
     place_owner = getpid();
     atexit(leave_place);
-    signal(SIGINT, leave_on_signal);
-    signal(SIGTERM, leave_on_signal);
+    for (size_t i = 0; i < sizeof ending_signals / sizeof ending_signals[0]; i++)
+        signal(ending_signals[i], leave_on_signal);
     if (chdir(place) != 0)
         err(1, "%s", place);
     return place;

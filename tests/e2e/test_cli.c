@@ -861,6 +861,12 @@ Test(collect, in_the_background)
     cr_assert(contains(telemetry("sync").out, "the collector"));
 }
 
+static bool has_sockets(void *arg)
+{
+    (void)arg;
+    return contains(run(LIST("/bin/ls", text("%s/run", base_dir())), NULL).out, ".request");
+}
+
 static bool answers(void *arg)
 {
     (void)arg;
@@ -873,8 +879,8 @@ Test(collect, in_the_foreground_until_it_is_told_to_end)
         .argv = LIST(cli_path(), "collect", "--foreground"), .env = base_env()});
     struct run_result result;
 
-    cr_assert(file_appears(text("%s/run", base_dir())));
-    cr_assert(wait_until(answers, NULL, 5000));
+    cr_assert(wait_until(has_sockets, NULL, 20000)); /* else the question would start another */
+    cr_assert(wait_until(answers, NULL, 20000));
     cr_assert(contains(telemetry("collect").out, text("(pid %d)", (int)program_pid(program))));
     result = telemetry("collect", "--foreground");
     cr_assert_eq(result.status, 1);

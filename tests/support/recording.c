@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +52,16 @@ const char *new_base(void)
     return text("%s/base-%d", test_dir(), ++count);
 }
 
+/* Once each: of two entries getenv takes the first, and the loader the last. */
+static void add_unless_given(const char **entries, size_t *count, const char *name,
+                             const char *value)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (starts_with(entries[i], name))
+            return;
+    entries[(*count)++] = text("%s%s", name, value);
+}
+
 const char *const *shim_env_and(const char *base, const char *const more[])
 {
     static const char *blocks[BLOCKS][ENTRIES];
@@ -64,9 +75,9 @@ const char *const *shim_env_and(const char *base, const char *const more[])
         cr_assert_lt(count, (size_t)ENTRIES - 4);
         entries[count] = more[count];
     }
-    entries[count++] = text("LD_PRELOAD=%s", shim_path());
-    entries[count++] = text("TELEMETRY_BASE_DIR=%s", base);
-    entries[count++] = "TELEMETRY_AUTO_WAIT_MS=30000";
+    add_unless_given(entries, &count, "LD_PRELOAD=", shim_path());
+    add_unless_given(entries, &count, "TELEMETRY_BASE_DIR=", base);
+    add_unless_given(entries, &count, "TELEMETRY_AUTO_WAIT_MS=", "30000");
     entries[count] = NULL;
     return entries;
 }
@@ -164,20 +175,41 @@ bool collectors_leave(const char *base)
     return wait_until(has_no_collector, as_argument(base), 20000);
 }
 
-static void signal_collectors(const char *base, int signal_number)
-{
+struct signalled {
     pid_t pids[COLLECTORS];
-    int count = collectors_of(base, pids, COLLECTORS);
+    int count;
+};
 
-    for (int i = 0; i < count && i < COLLECTORS; i++)
-        kill(pids[i], signal_number);
+static struct signalled signal_collectors(const char *base, int signal_number)
+{
+    struct signalled signalled;
+
+    signalled.count = collectors_of(base, signalled.pids, COLLECTORS);
+    if (signalled.count > COLLECTORS)
+        signalled.count = COLLECTORS;
+    for (int i = 0; i < signalled.count; i++)
+        kill(signalled.pids[i], signal_number);
+    return signalled;
+}
+
+/* A process on its way out has no command line any more, and its sockets still: only when it has
+ * been reaped is it gone. */
+static bool are_gone(void *arg)
+{
+    const struct signalled *signalled = arg;
+
+    for (int i = 0; i < signalled->count; i++)
+        if (kill(signalled->pids[i], 0) == 0 || errno != ESRCH)
+            return false;
+    return true;
 }
 
 /* False when SIGKILL was needed. */
 static bool make_collectors_leave(const char *base, int signal_number)
 {
-    signal_collectors(base, signal_number);
-    if (collectors_leave(base))
+    struct signalled signalled = signal_collectors(base, signal_number);
+
+    if (wait_until(are_gone, &signalled, 20000) && collectors_leave(base))
         return true;
     signal_collectors(base, SIGKILL);
     return false;

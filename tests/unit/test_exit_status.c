@@ -2,6 +2,7 @@
 #include "exit_status.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,6 +53,29 @@ static void reap(const struct process *process)
 }
 
 static int seen;
+
+/* A kernel before Linux 6.15, and one that reaps just when it is asked. */
+static bool older_kernel;
+static const struct process *to_be_reaped;
+
+int __real_ioctl(int fd, unsigned long request, void *argument);
+int __wrap_ioctl(int fd, unsigned long request, void *argument);
+
+int __wrap_ioctl(int fd, unsigned long request, void *argument)
+{
+    int result;
+
+    if (older_kernel) {
+        errno = ENOTTY;
+        return -1;
+    }
+    result = __real_ioctl(fd, request, argument);
+    if (to_be_reaped != NULL) {
+        waitpid(to_be_reaped->pid, NULL, 0);
+        to_be_reaped = NULL;
+    }
+    return result;
+}
 
 static enum tel_exit_answer ask(enum tel_exit_source source, const struct process *process)
 {
@@ -148,6 +172,63 @@ Test(exit_status, a_reaped_process)
     cr_expect_eq(seen, 3 << 8);
     cr_expect_eq(ask(TEL_EXIT_PIDFD, &process), TEL_EXIT_KNOWN);
     cr_expect_eq(seen, 3 << 8);
+}
+
+/* Between two looks of ours. */
+Test(exit_status, reaped_at_the_very_moment)
+{
+    struct process process = begin(exit_3);
+
+    NEEDS_PIDFD_INFO();
+    wait_for_zombie(&process);
+    to_be_reaped = &process;
+    cr_expect_eq(ask(TEL_EXIT_AUTO, &process), TEL_EXIT_KNOWN);
+    cr_expect_eq(seen, 3 << 8);
+}
+
+/* There the zombie is asked at once: soon it will be gone. */
+Test(exit_status, an_older_kernel)
+{
+    struct process process = begin(exit_3);
+
+    older_kernel = true;
+    cr_expect_not(tel_exit_pidfd_works());
+    wait_for_zombie(&process);
+    cr_expect_eq(ask(TEL_EXIT_PIDFD, &process), TEL_EXIT_ZOMBIE);
+    cr_expect_eq(ask(TEL_EXIT_AUTO, &process), TEL_EXIT_KNOWN);
+    cr_expect_eq(seen, 3 << 8);
+    reap(&process);
+    cr_expect_eq(ask(TEL_EXIT_AUTO, &process), TEL_EXIT_UNKNOWN);
+}
+
+static void be_another_group(void)
+{
+    if (setresgid(65533, 65533, 65533) != 0 || setresuid(65534, 65534, 65534) != 0)
+        _exit(98);
+    kill(getpid(), SIGKILL);
+}
+
+/* Whom we may not trace, the kernel shows with a status of 0: no success. */
+Test(exit_status, a_zombie_that_may_not_be_looked_at)
+{
+    struct process process;
+    int wait_status;
+    pid_t pid;
+
+    if (geteuid() != 0)
+        cr_skip_test("another group: only root can change to one");
+    process = begin(be_another_group);
+    wait_for_zombie(&process);
+    fflush(NULL);
+    pid = fork();
+    if (pid == 0) {
+        if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
+            _exit(98);
+        _exit(ask(TEL_EXIT_PROC, &process) == TEL_EXIT_KNOWN && seen == 0 ? 1 : 0);
+    }
+    cr_assert_eq(waitpid(pid, &wait_status, 0), pid);
+    cr_expect_eq(wait_status, 0, "taken for a success: %x", wait_status);
+    reap(&process);
 }
 
 /* Where nobody looked in time, nobody knows; another process's status is never taken for it. */

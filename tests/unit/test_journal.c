@@ -423,6 +423,31 @@ Test(journal, a_short_write)
     cr_expect_str_eq(read_file(path_of(TODAY)), "{\"a\"\n{\n{}\n");
 }
 
+static void fill_up(void)
+{
+    static char much[4096];
+    const struct rlimit limit = {sizeof much, RLIM_INFINITY};
+    int fd = open(path_of(TODAY), O_WRONLY | O_APPEND | O_CLOEXEC);
+
+    on_pause = NULL;
+    cr_assert_eq(write(fd, much, sizeof much), (ssize_t)sizeof much);
+    close(fd);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_assert_eq(flock(other, LOCK_UN), 0);
+}
+
+/* Others append while the lock is waited for: what would have fitted no longer does. */
+Test(journal, filled_up_in_between)
+{
+    struct tel_journal_writer to = writer();
+
+    signal(SIGXFSZ, SIG_DFL);
+    to.max_size = 4096;
+    lock_as_other(LOCK_EX);
+    on_pause = fill_up;
+    cr_expect_eq(append(&to, TODAY, "{}\n", NULL), -EFBIG, "%s", err.message);
+}
+
 /* A filesystem of a few pages; skips the test where none can be mounted. */
 static const char *tiny_filesystem(void)
 {

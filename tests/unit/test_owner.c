@@ -96,8 +96,9 @@ Test(owner, malformed_texts)
 
 Test(owner, ids)
 {
-    static const char *const good[] = {"20261122T100000Z-agent-0123abcd", "x", "a b", "\xc3\xa4"};
-    static const char *const bad[] = {"", "a/b", "../x", "a\nb", "a\x7f", "a\"b", "a\\b", "\x1b[0m"};
+    static const char *const good[] = {"20261122T100000Z-agent-0123abcd", "x", "a b", "\xc3\xa4",
+                                       "a\"b", "a\\b"};
+    static const char *const bad[] = {"", "a/b", "../x", "a\nb", "a\x7f", "\x1b[0m"};
     char longest[TEL_RUN_ID_MAX + 1];
 
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)

@@ -206,6 +206,20 @@ Test(settle, a_zombie_is_waited_for_but_not_for_ever)
     forget(run);
 }
 
+/* A collector that was busy: late is not the same as unknown. */
+Test(settle, reaped_long_ago)
+{
+    struct tel_live_run *run;
+
+    NEEDS_PIDFD_INFO();
+    write_line(this_date(), begun);
+    bring_up_to_date();
+    run = ended(be_killed, true);
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, true), TEL_SETTLED_WRITTEN);
+    cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
+    forget(run);
+}
+
 Test(settle, on_older_kernels_a_zombie_tells)
 {
     struct tel_live_run *run;

@@ -299,3 +299,26 @@ Test(sys, clocks)
     cr_expect_gt(first, 0);
     cr_expect_geq(tel_sys_clock_ns(CLOCK_MONOTONIC), first);
 }
+
+/* The signal that the write raises is gone; one that was pending before is not. */
+Test(sys, quiet_writes)
+{
+    sigset_t set;
+    int fds[2];
+
+    signal(SIGPIPE, SIG_DFL);
+    cr_assert_eq(pipe(fds), 0);
+    cr_expect_eq(tel_sys_write_quietly(fds[1], "x", 1), 1);
+    close(fds[0]);
+    cr_expect_eq(tel_sys_write_quietly(fds[1], "x", 1), -EPIPE);
+    sigprocmask(SIG_BLOCK, NULL, &set);
+    cr_expect_not(sigismember(&set, SIGPIPE), "the mask is as it was");
+
+    sigaddset(&set, SIGPIPE);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    raise(SIGPIPE);
+    cr_expect_eq(tel_sys_write_quietly(fds[1], "x", 1), -EPIPE);
+    sigpending(&set);
+    cr_expect(sigismember(&set, SIGPIPE));
+    close(fds[1]);
+}

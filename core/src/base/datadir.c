@@ -89,9 +89,11 @@ static int decide_base(struct tel_datadir *dir, const struct tel_config *config,
     if (value[TEL_VAR_DB_PATH].ptr != NULL) {
         dir->origin = TEL_BASE_FROM_DB_PATH;
         status = join(dir->base, cwd, value[TEL_VAR_DB_PATH], err);
+        if (status < 0)
+            return status;
         parent_of(dir->base);
         parent_of(dir->base);
-        return status;
+        return 0;
     }
     if (value[TEL_VAR_BASE_DIR].ptr != NULL) {
         dir->origin = TEL_BASE_FROM_BASE_DIR;
@@ -194,11 +196,12 @@ static bool is_network(const char *path, const struct stat *st)
 
 /* Through a descriptor, so that a link put in its place is not followed; one that needs no
  * permission on the directory, because a umask may have left none. */
-static void set_mode(const char *path, mode_t mode)
+void tel_datadir_set_mode(const char *path, mode_t type, mode_t mode)
 {
     char link[32];
     struct tel_buf buf;
-    int fd = tel_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+    struct stat st;
+    int fd = tel_sys_openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW, 0);
 
     if (fd < 0)
         return;
@@ -206,7 +209,9 @@ static void set_mode(const char *path, mode_t mode)
     tel_buf_cstr(&buf, "/proc/self/fd/");
     tel_buf_u64(&buf, (uint64_t)fd);
     tel_buf_terminate(&buf);
-    tel_sys_chmod(link, mode);
+    if (tel_sys_fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == type &&
+        (st.st_mode & 0777) != mode)
+        tel_sys_chmod(link, mode);
     tel_sys_close(fd);
 }
 
@@ -219,7 +224,7 @@ static int make_directory(const char *path, mode_t mode, struct tel_error *err)
         return 0;
     if (status < 0)
         return tel_fail_sys(err, status, "cannot create the directory ", path, NULL);
-    set_mode(path, mode);
+    tel_datadir_set_mode(path, S_IFDIR, mode);
     return 0;
 }
 

@@ -41,6 +41,9 @@ int tel_datadir_resolve(struct tel_datadir *dir, const struct tel_config *config
  * create is set, makes what is missing of base (with its parents), raw/ and run/.
  * 0 when raw/ can be used. Errors: -ENOENT without create, negative errno, TEL_ERR_REFUSED. */
 int tel_datadir_prepare(struct tel_datadir *dir, bool create, struct tel_error *err);
+/* Gives what lies at path this mode, if it is of that type (S_IFDIR, S_IFSOCK): others may be able to
+ * put a link in its place. */
+void tel_datadir_set_mode(const char *path, mode_t type, mode_t mode);
 /* Make run/, or the database's directory, when missing. */
 int tel_datadir_prepare_run(const struct tel_datadir *dir, struct tel_error *err);
 int tel_datadir_prepare_db(const struct tel_datadir *dir, struct tel_error *err);

@@ -42,7 +42,7 @@ void tel_debug(struct tel_str target, ...)
     if (fd < 0)
         return;
     if (!line.overflow)
-        tel_sys_write(fd, line.ptr, line.len);
+        tel_sys_write_quietly(fd, line.ptr, line.len);
     if (!to_stderr)
         tel_sys_close(fd);
 }

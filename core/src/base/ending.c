@@ -97,7 +97,7 @@ static void apply_verdict(struct tel_runline *line, struct tel_buf *scratch,
 {
     const bool clean = ending->known && WIFEXITED(ending->wait_status) &&
                        is_success(line, WEXITSTATUS(ending->wait_status));
-    char memory[160];
+    char memory[512];
     struct tel_buf reason;
 
     forget_verdict(line);

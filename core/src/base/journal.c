@@ -2,6 +2,8 @@
  * wrong place; and finding a line again (CONTRACT 3). */
 #include "journal.h"
 
+#include "json_write.h"
+#include "runid.h"
 #include "runline.h"
 #include "sys.h"
 
@@ -53,10 +55,10 @@ static int path_of(char path[TEL_PATH_MAX], const char *raw, uint32_t date, stru
 }
 
 /* Opens the file of that date without following links or blocking on a FIFO; st describes it. */
-static int open_file(const struct tel_journal_writer *writer, uint32_t date, int flags,
-                     struct stat *st, struct tel_error *err)
+static int open_file(struct tel_journal_writer *writer, uint32_t date, int flags, struct stat *st,
+                     struct tel_error *err)
 {
-    char path[TEL_PATH_MAX];
+    char *const path = writer->path;
     int fd = path_of(path, writer->raw, date, err);
     int status;
 
@@ -85,7 +87,7 @@ static bool is_last(const struct tel_journal_file *last, uint32_t date, const st
 }
 
 /* Proves that the directory is still the one of the last append: its file is at the same path. */
-static int check_directory(const struct tel_journal_writer *writer, struct tel_error *err)
+static int check_directory(struct tel_journal_writer *writer, struct tel_error *err)
 {
     struct stat st;
     int fd = open_file(writer, writer->last.date, 0, &st, err);
@@ -98,7 +100,7 @@ static int check_directory(const struct tel_journal_writer *writer, struct tel_e
     return 0;
 }
 
-static int open_for_append(const struct tel_journal_writer *writer, uint32_t date, struct stat *st,
+static int open_for_append(struct tel_journal_writer *writer, uint32_t date, struct stat *st,
                            struct tel_error *err)
 {
     const bool same_day = writer->last.date == date;
@@ -161,13 +163,16 @@ static bool is_torn(int fd, int operation, struct stat *st)
 
 /* One write for the whole line. A newline that ends a torn line first goes in a write of its own:
  * should our line fail to fit, the tear is at least mended. */
-static int write_line(int fd, struct tel_str line, bool torn, struct tel_error *err)
+static int write_line(int fd, struct tel_str line, bool torn, bool limited, struct tel_error *err)
 {
+    /* Others may have filled the file up to our limit since it was looked at. */
+    ssize_t (*const put)(int, const void *, size_t) =
+        limited ? tel_sys_write_quietly : tel_sys_write;
     ssize_t written;
 
-    if (torn && tel_sys_write(fd, "\n", 1) != 1)
+    if (torn && put(fd, "\n", 1) != 1)
         return tel_fail(err, -ENOSPC, "the journal cannot take a byte: is the disk full?", NULL);
-    written = tel_sys_write(fd, line.ptr, line.len);
+    written = put(fd, line.ptr, line.len);
     if (written < 0)
         return tel_fail_sys(err, (int)written, "cannot append to the journal", NULL);
     if ((size_t)written < line.len)
@@ -190,7 +195,7 @@ static int append_to(struct tel_journal_writer *writer, int fd, uint32_t date, s
     untouched = is_last(&writer->last, date, st) && writer->last.size == (uint64_t)st->st_size;
     torn = !untouched && !ends_with_newline(fd, (uint64_t)st->st_size) &&
            is_torn(fd, operation, st);
-    status = write_line(fd, line, torn, err);
+    status = write_line(fd, line, torn, writer->max_size != UINT64_MAX, err);
     if (status < 0)
         return status;
     if (pos != NULL)
@@ -222,19 +227,28 @@ int tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct 
     return status;
 }
 
-/* The position in text of the run line of run_id that starts a line, or -1. */
-static ptrdiff_t find_line(struct tel_str text, struct tel_str run_id)
+enum { HEAD_MAX = 3 * TEL_RUN_ID_MAX + 16 }; /* two bytes of UTF-8 become six of JSON */
+
+/* How the lines of run_id begin, in the bytes that tel_runline_put writes; none for no id of ours. */
+static struct tel_str head_of(char memory[HEAD_MAX], struct tel_str run_id)
 {
-    static const char prefix[] = "{\"run_id\": \"";
-    const size_t head = sizeof prefix - 1;
+    struct tel_buf head;
+
+    tel_buf_init(&head, memory, HEAD_MAX);
+    tel_buf_cstr(&head, "{\"run_id\": ");
+    tel_json_put_text(&head, run_id);
+    return tel_buf_view(&head);
+}
+
+/* The position in text of the line that begins with head, or -1. */
+static ptrdiff_t find_line(struct tel_str text, struct tel_str head)
+{
     size_t at = 0;
 
-    while (text.len - at > head + run_id.len) {
+    while (text.len - at > head.len && head.len > 0) {
         const char *newline;
 
-        if (memcmp(text.ptr + at, prefix, head) == 0 &&
-            memcmp(text.ptr + at + head, run_id.ptr, run_id.len) == 0 &&
-            text.ptr[at + head + run_id.len] == '"')
+        if (memcmp(text.ptr + at, head.ptr, head.len) == 0)
             return (ptrdiff_t)at;
         newline = memchr(text.ptr + at, '\n', text.len - at);
         if (newline == NULL)
@@ -255,6 +269,8 @@ static size_t complete_lines(const char *text, size_t len)
 static int find_in(int fd, struct tel_str run_id, struct tel_journal_pos *pos,
                    struct tel_buf *memory, struct tel_str *line, struct tel_error *err)
 {
+    char head_memory[HEAD_MAX];
+    const struct tel_str head = head_of(head_memory, run_id);
     const uint64_t end = pos->offset + FIND_WINDOW;
     uint64_t offset = pos->offset;
 
@@ -268,7 +284,7 @@ static int find_in(int fd, struct tel_str run_id, struct tel_journal_pos *pos,
         whole = complete_lines(memory->ptr, (size_t)got);
         if (whole == 0)
             break;
-        at = find_line((struct tel_str){memory->ptr, whole}, run_id);
+        at = find_line((struct tel_str){memory->ptr, whole}, head);
         if (at >= 0) {
             const char *start = memory->ptr + at;
             const char *newline = memchr(start, '\n', whole - (size_t)at);

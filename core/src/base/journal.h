@@ -35,11 +35,12 @@ struct tel_journal_writer {
     bool exclusive;  /* lock out every other writer: O_APPEND is no help on a network */
     uint64_t max_size; /* the file size limit of the process, UINT64_MAX without one */
     struct tel_journal_file last;
+    char path[TEL_PATH_MAX]; /* private: a run may end on a signal stack of 8 KiB */
 };
 
 /* Appends line (which ends in '\n') to the file of that date (or of last.date when that is newer:
  * a run's lines never go back a day) by one write. Ends an unfinished line first. Waits at most
- * 20 ms for somebody else's lock, then appends all the same. Fails with -EFBIG when the line would
+ * 20 ms (60 where the file looks torn) for somebody else's lock, then appends all the same. Fails with -EFBIG when the line would
  * cross max_size, so that SIGXFSZ is not raised.
  * pos (optional) receives where the line lies, or shortly before, when others append at the same
  * moment: tel_journal_find takes it. Errors: negative errno, TEL_ERR_REFUSED. */

@@ -65,7 +65,7 @@ bool tel_owner_id_valid(struct tel_str run_id)
     for (size_t i = 0; i < run_id.len; i++) {
         const unsigned char c = (unsigned char)run_id.ptr[i];
 
-        if (c < 0x20 || c == 0x7f || c == '/' || c == '"' || c == '\\')
+        if (c < 0x20 || c == 0x7f || c == '/')
             return false;
     }
     return true;

@@ -28,8 +28,8 @@ enum tel_standing {
     TEL_INSIDE,   /* a descendant of a live run's owner */
     TEL_OWNS      /* the owner itself, in a later image */
 };
-/* How the calling process stands to the run that its environment names. Costs a getpid and a
- * getppid for the owner and its children. */
+/* How the calling process stands to the run that its environment names. Costs the owner's children a
+ * getpid and a getppid; all others a pidfd, too. */
 enum tel_standing tel_owner_standing(const struct tel_owner *owner);
 
 #endif

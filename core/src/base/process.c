@@ -142,18 +142,19 @@ uint64_t tel_pidfd_inode(int pidfd)
 void tel_process_self(struct tel_process *self, int *pidfd)
 {
     struct tel_proc_stat stat;
+    const bool known = tel_proc_stat_read("/proc/self/stat", &stat) == 0;
 
     memset(self, 0, sizeof *self);
-    if (tel_proc_stat_read("/proc/self/stat", &stat) == 0) {
-        self->pid = stat.pid;
+    self->pid = tel_sys_getpid();
+    if (known) {
         self->ppid = stat.ppid;
         self->start_ticks = stat.start_ticks;
         self->has_terminal = stat.tty != 0;
         self->cpu = stat.cpu;
-    } else {
-        self->pid = tel_sys_getpid();
-        self->ppid = tel_sys_getppid();
     }
+    /* No /proc, or one of another pid namespace, whose numbers mean nothing here. */
+    if (!known || stat.pid != self->pid)
+        self->ppid = tel_sys_getppid();
     *pidfd = tel_sys_pidfd_open(self->pid);
     if (*pidfd < 0)
         *pidfd = -1;

@@ -302,14 +302,15 @@ static int launch(struct tel_recorder *recorder, struct tel_claim *claim,
 static int start_collector(struct tel_recorder *recorder, const struct tel_subject *subject,
                            int pidfd, struct tel_error *err)
 {
-    const char *obstacle = tel_spawn_obstacle();
     struct tel_claim claim;
+    const char *obstacle;
     int status;
 
     if (recorder->config.collector_off)
         return tel_fail(err, -ENOENT, "no collector runs, and TELEMETRY_COLLECTOR is off", NULL);
     if (recorder->dir.network)
         return tel_fail(err, -ENOENT, "no collector runs on a network filesystem", NULL);
+    obstacle = tel_spawn_obstacle();
     if (obstacle != NULL)
         return tel_fail(err, -ENOENT, "no collector is started here: ", obstacle, NULL);
     status = tel_claim_take(&claim, &recorder->dir, err);

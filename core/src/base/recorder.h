@@ -54,8 +54,7 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_env *e
 
 /* Writes the run's last line, with the process's own cost, and waits for the database as long as
  * the configuration says. An ending whose code is not known leaves the run marked running, with its
- * cost so far: the collector has the last word. Signals must be blocked by the caller: a write over
- * the file size limit raises SIGXFSZ. */
+ * cost so far: the collector has the last word. */
 int tel_recorder_end(struct tel_recorder *recorder, const struct tel_ending *ending,
                      struct tel_error *err);
 

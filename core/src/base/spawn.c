@@ -68,7 +68,7 @@ static int listen_at(const struct tel_datadir *dir, enum tel_socket which)
         status = tel_sys_bind(fd, &address, len);
     }
     if (status == 0) {
-        tel_sys_chmod(path, dir->file_mode); /* and gives back here what it took */
+        tel_datadir_set_mode(path, S_IFSOCK, dir->file_mode); /* here it gets back what that took */
         status = tel_sys_listen(fd, BACKLOG);
     }
     if (dirfd >= 0)

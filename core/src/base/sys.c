@@ -136,6 +136,25 @@ ssize_t tel_sys_write(int fd, const void *buf, size_t len)
     return call4_again(SYS_write, fd, (long)buf, (long)len, 0);
 }
 
+ssize_t tel_sys_write_quietly(int fd, const void *buf, size_t len)
+{
+    const uint64_t raised = UINT64_C(1) << (SIGPIPE - 1) | UINT64_C(1) << (SIGXFSZ - 1);
+    const struct timespec at_once = {0, 0};
+    uint64_t before = 0;
+    uint64_t ours;
+    uint64_t old;
+    ssize_t written;
+
+    tel_sys_sigprocmask(SIG_BLOCK, &raised, &old);
+    call2(SYS_rt_sigpending, (long)&before, KERNEL_SIGSET_BYTES);
+    written = tel_sys_write(fd, buf, len);
+    ours = raised & ~before;
+    if (written == -EPIPE || written == -EFBIG)
+        call4(SYS_rt_sigtimedwait, (long)&ours, 0, (long)&at_once, KERNEL_SIGSET_BYTES);
+    tel_sys_sigprocmask(SIG_SETMASK, &old, NULL);
+    return written;
+}
+
 int tel_sys_fstat(int fd, struct stat *st)
 {
     return (int)call2(SYS_fstat, fd, (long)st);

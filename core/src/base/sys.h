@@ -22,6 +22,8 @@ int tel_sys_close(int fd);
 ssize_t tel_sys_read(int fd, void *buf, size_t len);
 ssize_t tel_sys_pread(int fd, void *buf, size_t len, off_t offset);
 ssize_t tel_sys_write(int fd, const void *buf, size_t len);
+/* As tel_sys_write; the SIGPIPE or SIGXFSZ that the write itself may raise never reaches the process. */
+ssize_t tel_sys_write_quietly(int fd, const void *buf, size_t len);
 int tel_sys_fstat(int fd, struct stat *st);
 /* flags as fstatat(2). */
 int tel_sys_fstatat(int dirfd, const char *path, struct stat *st, int flags);
