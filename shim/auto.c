@@ -88,9 +88,23 @@ void tel_shim_fall_silent(void)
     atomic_store(&run.silent, true);
 }
 
+/* Threads beside this one. Asked under /proc, because libc's own word for it is newer than the oldest
+ * libc. When it cannot be known, there are some. */
+static bool has_other_threads(void)
+{
+    enum { LINKS_OF_ONE = 3 }; /* ".", the entry in its parent, and one thread's ".." */
+    struct stat st;
+
+    return tel_sys_fstatat(AT_FDCWD, "/proc/self/task", &st, 0) < 0 || st.st_nlink > LINKS_OF_ONE;
+}
+
+/* exit(), after all destructors. Threads that go on running now work with destroyed objects: a host
+ * that has some is not held up by waiting for the row. */
 static void end_with_code(int status, void *arg)
 {
     (void)arg;
+    if (run.memory != NULL && !atomic_load(&run.silent) && has_other_threads())
+        run.memory->recorder.config.wait_ms = 0;
     tel_shim_end(status);
 }
 
@@ -150,10 +164,30 @@ static void join_entry(char *out, size_t cap, const char *name, const char *valu
     tel_buf_terminate(&buf);
 }
 
+enum { AUXV_PAIRS = 64 }; /* room for twice as many as any kernel gives */
+
+/* True when envp is the block that the kernel laid out: on the stack, below the program's path. */
+static bool is_initial_block(char *const *envp, const char *exe)
+{
+    return (const char *)envp > (const char *)__builtin_frame_address(0) &&
+           (const char *)envp < exe;
+}
+
+/* Behind the environment's NULL lies the auxiliary vector (the ABI's initial process stack), and there
+ * are programs that look for it there. */
+static void copy_auxv(char **out, char *const *auxv)
+{
+    for (int i = 0; i < AUXV_PAIRS - 1 && auxv[0] != NULL; i++) {
+        *out++ = *auxv++;
+        *out++ = *auxv++;
+    }
+}
+
 /* Later images find the run in two new entries, first in an array of our own. The original block is
  * left as it is: hosts clear it, walk it, and write their process title over it. */
-static void extend_environment(struct memory *memory, char **envp)
+static void extend_environment(struct memory *memory, const struct start *start)
 {
+    char **envp = start->envp;
     char **out = memory->environment;
 
     join_entry(memory->run_id, sizeof memory->run_id, "TELEMETRY_RUN_ID=",
@@ -165,7 +199,9 @@ static void extend_environment(struct memory *memory, char **envp)
     for (; *envp != NULL; envp++)
         if (!is_ours(*envp))
             *out++ = *envp;
-    *out = NULL;
+    *out++ = NULL;
+    if (is_initial_block(start->envp, start->exe))
+        copy_auxv(out, envp + 1);
     environ = memory->environment;
 }
 
@@ -233,7 +269,7 @@ static int record(struct memory *memory, const struct start *start, struct tel_s
     int status = tel_recorder_start(&memory->recorder, &subject, err);
 
     if (status == 0)
-        extend_environment(memory, start->envp);
+        extend_environment(memory, start);
     return status;
 }
 
@@ -257,7 +293,7 @@ static int begin(const struct start *start, enum tel_standing standing, struct t
 {
     const struct tel_env env = {start->envp};
     const size_t size =
-        sizeof(struct memory) + (count_entries(start->envp) + 3) * sizeof(char *);
+        sizeof(struct memory) + (count_entries(start->envp) + 3 + 2 * AUXV_PAIRS) * sizeof(char *);
     const size_t page = getauxval(AT_PAGESZ);
     char *mark = map_marked(size, page);
     struct memory *memory;
@@ -288,10 +324,8 @@ static int begin(const struct start *start, enum tel_standing standing, struct t
 static bool find_arguments(struct start *start)
 {
     char **at = start->envp - 1;
-    const char *exe = start->exe;
 
-    if ((const char *)start->envp < (const char *)__builtin_frame_address(0) ||
-        (const char *)start->envp > exe || *at != NULL)
+    if (!is_initial_block(start->envp, start->exe) || *at != NULL)
         return false; /* somebody has replaced environ already */
     for (start->argc = 0; (uintptr_t)at[-1] != (uintptr_t)start->argc; at--)
         start->argc++;

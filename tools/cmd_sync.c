@@ -5,10 +5,11 @@
 #include "context.h"
 #include "human.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* A rebuild from a journal of gigabytes takes minutes. */
-enum { TIMEOUT_MS = 15 * 60 * 1000 };
+enum { PATIENCE_MS = 5000, TIMEOUT_MS = 15 * 60 * 1000 };
 
 static void report(const struct sync_result *result)
 {
@@ -34,10 +35,17 @@ static int sync_now(void)
     struct sync_result result;
     struct tel_error err = {0};
     int exit_code = CLI_FAILED;
+    int status;
 
     if (!context_load(&context, NULL, NULL) || !context_has_directory(&context, &exit_code))
         return exit_code;
-    if (context_sync(&context, TIMEOUT_MS, &result, &err) < 0) {
+    status = context_sync(&context, PATIENCE_MS, &result, &err);
+    if (status == -ETIMEDOUT) {
+        complain("note: the collector (pid %d) is busy, or stopped; still waiting for it",
+                 result.collector);
+        status = context_sync(&context, TIMEOUT_MS, &result, &err);
+    }
+    if (status < 0) {
         complain("%s", err.message);
         return CLI_FAILED;
     }

@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MS INT64_C(1000000)
@@ -405,7 +406,8 @@ static bool leave(struct collector *collector)
     take_requests(collector);
     if (collector->stop ||
         (tel_live_count(collector->live) == 0 && !tel_inbox_any_asking(collector->inbox) &&
-         !tel_inbox_any_late(collector->inbox) && collector->last_active == before))
+         !tel_inbox_any_late(collector->inbox) && !tel_inbox_holds_lines(collector->inbox) &&
+         collector->last_active == before))
         return false;
     close(claim->start);
     close(claim->request);
@@ -517,7 +519,10 @@ int tel_collector_run(struct tel_collector_options *options, struct tel_error *e
 {
     struct collector collector = {
         .options = options, .dir = options->dir, .epoll_fd = -1, .signal_fd = -1};
-    int status = open_collector(&collector, err);
+    int status;
+
+    tel_clock_use(clock_gettime);
+    status = open_collector(&collector, err);
 
     if (status == 0)
         serve(&collector);

@@ -14,7 +14,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FIRST_FOREIGN_FD = TEL_INHERIT_REQUEST + 1 };
+enum {
+    FIRST_FOREIGN_FD = TEL_INHERIT_REQUEST + 1,
+    IOPRIO_WHO_PROCESS = 1 /* ioprio_set(2); no libc has it */
+};
 
 static void close_foreign_descriptors(void)
 {
@@ -87,8 +90,9 @@ static void reset_limits(void)
     set_limit(RLIMIT_CORE, &(struct rlimit){0, 0});
 }
 
-/* Normal priority whatever the host had; BATCH, because waking up must not preempt the host that
- * is about to wait for us anyway. */
+/* Normal priority whatever the host had, for processor and disk: a host that waits for its row must
+ * not wait for a whole slice of somebody else's work (SCHED_BATCH made that 2.6 ms instead of 0.4 on
+ * a busy machine). */
 static void reset_scheduling(void)
 {
     const struct sched_param none = {0};
@@ -96,8 +100,9 @@ static void reset_scheduling(void)
 
     memset(&all, 0xff, sizeof all);
     sched_setaffinity(0, sizeof all, &all);
-    sched_setscheduler(0, SCHED_BATCH, &none);
+    sched_setscheduler(0, SCHED_OTHER, &none);
     setpriority(PRIO_PROCESS, 0, 0);
+    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
     prctl(PR_SET_TIMERSLACK, 0);
 }
 

@@ -5,6 +5,7 @@
 #include "base/runline.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -178,6 +179,14 @@ static enum received receive(struct tel_inbox *inbox, int fd, struct parcel *par
     return RECEIVED_NONSENSE;
 }
 
+/* accept4 makes a whole socket before it sees that there is none to be had. */
+static bool is_waiting(int listener)
+{
+    struct pollfd fd = {.fd = listener, .events = POLLIN};
+
+    return poll(&fd, 1, 0) == 1;
+}
+
 static int accept_welcome(int listener)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -324,7 +333,7 @@ void tel_inbox_take(struct tel_inbox *inbox, enum tel_socket which, int listener
     const int most = which == TEL_SOCKET_START ? ASKING_MAX : ACCEPT_AT_ONCE;
 
     for (int i = 0; i < most && inbox->asking_count < ASKING_MAX; i++) {
-        int fd = accept_welcome(listener);
+        int fd = i == 0 || is_waiting(listener) ? accept_welcome(listener) : -1;
 
         if (fd < 0)
             break;

@@ -109,13 +109,37 @@ static int move_one(const char *db, const char *name, const char *suffix, struct
     return 0;
 }
 
+/* Something that was never a database, under a name that is not ours: TELEMETRY_DB_PATH points at
+ * somebody's file, which is not for us to move. */
+static bool is_somebody_elses(const char *db)
+{
+    static const char magic[16] = "SQLite format 3"; /* https://www.sqlite.org/fileformat.html */
+    char start[sizeof magic] = "";
+    int fd;
+    ssize_t got;
+
+    if (tel_str_is(tel_str_basename(tel_str_from(db)), "telemetry.sqlite"))
+        return false;
+    fd = tel_sys_openat(AT_FDCWD, db, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+    if (fd < 0)
+        return true;
+    got = tel_sys_pread(fd, start, sizeof start, 0);
+    tel_sys_close(fd);
+    return got > 0 && memcmp(start, magic, sizeof magic) != 0;
+}
+
 /* The WAL goes first: whoever opened a new database beside it would delete it. */
 int tel_quarantine_move(const char *db, char *set_aside, struct tel_error *err)
 {
     static const char *const suffixes[] = {"-wal", "-shm", ""};
     char name[TEL_PATH_MAX];
-    int status = choose_name(db, name, err);
+    int status;
 
+    if (is_somebody_elses(db))
+        return tel_fail(err, TEL_ERR_REFUSED, db,
+                        " is not a database, and is left alone: choose another TELEMETRY_DB_PATH",
+                        NULL);
+    status = choose_name(db, name, err);
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0] && status == 0; i++)
         status = move_one(db, name, suffixes[i], err);
     if (status == 0)

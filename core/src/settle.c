@@ -145,7 +145,7 @@ enum tel_settled tel_settle_ended(const struct tel_settler *settler,
     enum tel_exit_answer answer =
         tel_exit_status(settler->source, run->pidfd, run->pid, &ending.wait_status);
 
-    if (answer == TEL_EXIT_ZOMBIE && !patience_over)
+    if (answer == TEL_EXIT_RUNNING || (answer == TEL_EXIT_ZOMBIE && !patience_over))
         return TEL_SETTLE_LATER;
     /* A zombie that nobody reaps: then its own file tells. */
     if (answer == TEL_EXIT_ZOMBIE && settler->source == TEL_EXIT_AUTO)

@@ -93,7 +93,7 @@ void tel_store_release_memory(struct tel_store *store);
 
 /* True when the file that store has open, its WAL or its WAL index is no longer the one at the
  * path: all three must be shared with other processes, or nothing is safe. */
-bool tel_store_is_stale(const struct tel_store *store);
+bool tel_store_is_stale(struct tel_store *store);
 /* For damage that shows only while working (TEL_ERR_CORRUPT from the calls above): closes store,
  * whatever the outcome, and sets its database aside as tel_store_open does, unless someone else
  * has replaced it meanwhile. */

@@ -190,6 +190,7 @@ static void be_nobody(void *arg)
 
 Test(bad_input, directories_of_others)
 {
+    need_build_for_others();
     const char *mine = text("%s/mine", test_dir());
     const char *open_to_all = text("%s/open", test_dir());
 

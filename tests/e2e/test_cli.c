@@ -302,6 +302,7 @@ static void become_nobody(void *arg)
 
 Test(exec, as_somebody_else_than_root)
 {
+    need_build_for_others();
     chmod(test_dir(), 01777);
     cr_assert_eq(run_with(&(struct run_options){.argv = LIST(cli_path(), "exec", "true"),
                                                 .env = base_env(),
@@ -682,6 +683,7 @@ Test(runs, without_a_data_directory)
 
 Test(runs, somebody_elses_directory_is_shown_as_it_is)
 {
+    need_build_for_others();
     if (geteuid() != 0)
         cr_skip_test("needs root, to become somebody else");
     write_three_runs();

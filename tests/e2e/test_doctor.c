@@ -244,6 +244,7 @@ Test(doctor_directory, everybody_may_write)
 
 Test(doctor_directory, somebody_elses)
 {
+    need_build_for_others();
     needs_root();
     record_a_run();
     run(LIST("chmod", "-R", "a+rX", test_dir()), NULL);
@@ -545,6 +546,7 @@ Test(doctor_command, a_truncated_program_is_no_trouble)
 
 Test(doctor_command, privileged_ones)
 {
+    need_build_for_others();
     /* Revision 2 of a file capability (capabilities(7)): effective, cap_net_raw. */
     static const uint32_t capability[5] = {0x02000001, 1U << 13, 0, 0, 0};
     const char *path = text("%s/plain", test_dir());

@@ -533,6 +533,7 @@ Test(host, another_root)
 
 Test(host, another_user)
 {
+    need_build_for_others();
     const struct host drops = {.argv = LIST(fixture_path("change"), "drop")};
     const struct host dies = {.argv = LIST(fixture_path("change"), "drop-and-die")};
 

@@ -55,6 +55,10 @@ struct run_result {
 struct run_result run(const char *const argv[], const char *const env[]);
 struct run_result run_with(const struct run_options *options);
 
+/* Skips the test when the build lies where only its owner may go (a clone below /root, say), as the
+ * programs then cannot be run as another user. */
+void need_build_for_others(void);
+
 /* The two halves of run_with, for a look at a program while it runs. */
 struct program;
 struct program *start(const struct run_options *options);

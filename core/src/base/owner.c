@@ -3,7 +3,6 @@
 
 #include "sys.h"
 
-#include <poll.h>
 
 enum { VERSION, PID, PIDFS_INO, START_TICKS, DATE, OFFSET, USER, SYSTEM, CHILDREN_USER,
        CHILDREN_SYSTEM, NUMBERS };
@@ -71,26 +70,13 @@ bool tel_owner_id_valid(struct tel_str run_id)
     return true;
 }
 
-/* The process of key exists and has not ended (a zombie has). */
-static bool is_running(const struct tel_process_key *key)
-{
-    int pidfd = tel_process_open(key);
-    bool ended;
-
-    if (pidfd < 0)
-        return false;
-    ended = tel_sys_wait_readable(pidfd, 0) == 1;
-    tel_sys_close(pidfd);
-    return !ended;
-}
-
 enum tel_standing tel_owner_standing(const struct tel_owner *owner)
 {
     const struct tel_process_key *key = &owner->process;
 
     if (tel_sys_getpid() == key->pid)
-        return is_running(key) ? TEL_OWNS : TEL_OUTSIDE;
-    if (tel_sys_getppid() == key->pid || is_running(key))
+        return tel_process_is_running(key) ? TEL_OWNS : TEL_OUTSIDE;
+    if (tel_sys_getppid() == key->pid || tel_process_is_running(key))
         return TEL_INSIDE;
     return TEL_OUTSIDE;
 }

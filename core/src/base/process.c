@@ -6,6 +6,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
+
+#ifndef PIDFD_GET_PID_NAMESPACE
+#define PIDFD_GET_PID_NAMESPACE _IO(0xFF, 6) /* Linux 6.11, linux/pidfd.h */
+#endif
 
 /* Fields of proc_pid_stat(5), counted from 1. */
 enum {
@@ -139,6 +144,20 @@ uint64_t tel_pidfd_inode(int pidfd)
     return st.st_ino;
 }
 
+/* The inode of the pid namespace behind a pidfd, without a walk through /proc; 0 on older kernels. */
+static uint64_t namespace_behind(int pidfd)
+{
+    struct stat st = {0};
+    int fd = pidfd < 0 ? -1 : tel_sys_ioctl(pidfd, PIDFD_GET_PID_NAMESPACE, NULL);
+
+    if (fd < 0)
+        return 0;
+    if (tel_sys_fstat(fd, &st) < 0)
+        st.st_ino = 0;
+    tel_sys_close(fd);
+    return st.st_ino;
+}
+
 void tel_process_self(struct tel_process *self, int *pidfd)
 {
     struct tel_proc_stat stat;
@@ -160,22 +179,51 @@ void tel_process_self(struct tel_process *self, int *pidfd)
         *pidfd = -1;
     else
         self->pidfs_ino = tel_pidfd_inode(*pidfd);
-    self->pid_ns = tel_pid_namespace();
+    self->pid_ns = namespace_behind(*pidfd);
+    if (self->pid_ns == 0)
+        self->pid_ns = tel_pid_namespace();
     tel_boot_id(self->boot_id);
+}
+
+static bool read_stat_of(pid_t pid, struct tel_proc_stat *stat)
+{
+    char path[32];
+    struct tel_buf buf;
+
+    tel_buf_init(&buf, path, sizeof path);
+    tel_buf_cstr(&buf, "/proc/");
+    tel_buf_u64(&buf, (uint64_t)pid);
+    tel_buf_cstr(&buf, "/stat");
+    tel_buf_terminate(&buf);
+    return tel_proc_stat_read(path, stat) == 0;
 }
 
 static bool has_start_ticks(const struct tel_process_key *key)
 {
-    char path[32];
-    struct tel_buf buf;
     struct tel_proc_stat stat;
 
-    tel_buf_init(&buf, path, sizeof path);
-    tel_buf_cstr(&buf, "/proc/");
-    tel_buf_u64(&buf, (uint64_t)key->pid);
-    tel_buf_cstr(&buf, "/stat");
-    tel_buf_terminate(&buf);
-    return tel_proc_stat_read(path, &stat) == 0 && stat.start_ticks == key->start_ticks;
+    return read_stat_of(key->pid, &stat) && stat.start_ticks == key->start_ticks;
+}
+
+/* Without pidfd_open (before Linux 5.3, or forbidden by a container's filter), by /proc alone. */
+static bool is_running_by_proc(const struct tel_process_key *key)
+{
+    struct tel_proc_stat stat;
+
+    return read_stat_of(key->pid, &stat) && stat.start_ticks == key->start_ticks &&
+           stat.state != 'Z' && stat.state != 'X';
+}
+
+bool tel_process_is_running(const struct tel_process_key *key)
+{
+    int pidfd = tel_process_open(key);
+    bool ended;
+
+    if (pidfd < 0)
+        return pidfd != -ESRCH && is_running_by_proc(key);
+    ended = tel_sys_wait_readable(pidfd, 0) == 1;
+    tel_sys_close(pidfd);
+    return !ended;
 }
 
 int tel_process_open(const struct tel_process_key *key)

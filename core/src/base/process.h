@@ -47,6 +47,8 @@ struct tel_process_key {
 /* Opens a pidfd if pid is still, alive or as a zombie, the process of key.
  * Errors: -ESRCH when it is gone or another one; other negative errno when it cannot be known. */
 int tel_process_open(const struct tel_process_key *key);
+/* The process of key exists and has not ended (a zombie has). */
+bool tel_process_is_running(const struct tel_process_key *key);
 /* The pidfs inode behind a pidfd, 0 where the kernel has no pidfs. */
 uint64_t tel_pidfd_inode(int pidfd);
 
