@@ -6,11 +6,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
-
-#ifndef PIDFD_GET_PID_NAMESPACE
-#define PIDFD_GET_PID_NAMESPACE _IO(0xFF, 6) /* Linux 6.11, linux/pidfd.h */
-#endif
 
 /* Fields of proc_pid_stat(5), counted from 1. */
 enum {
@@ -144,20 +139,6 @@ uint64_t tel_pidfd_inode(int pidfd)
     return st.st_ino;
 }
 
-/* The inode of the pid namespace behind a pidfd, without a walk through /proc; 0 on older kernels. */
-static uint64_t namespace_behind(int pidfd)
-{
-    struct stat st = {0};
-    int fd = pidfd < 0 ? -1 : tel_sys_ioctl(pidfd, PIDFD_GET_PID_NAMESPACE, NULL);
-
-    if (fd < 0)
-        return 0;
-    if (tel_sys_fstat(fd, &st) < 0)
-        st.st_ino = 0;
-    tel_sys_close(fd);
-    return st.st_ino;
-}
-
 void tel_process_self(struct tel_process *self, int *pidfd)
 {
     struct tel_proc_stat stat;
@@ -179,9 +160,7 @@ void tel_process_self(struct tel_process *self, int *pidfd)
         *pidfd = -1;
     else
         self->pidfs_ino = tel_pidfd_inode(*pidfd);
-    self->pid_ns = namespace_behind(*pidfd);
-    if (self->pid_ns == 0)
-        self->pid_ns = tel_pid_namespace();
+    self->pid_ns = tel_pid_namespace();
     tel_boot_id(self->boot_id);
 }
 
