@@ -161,7 +161,7 @@ static void be_odd(void *arg)
     (void)arg;
     for (int fd = 10; fd < 60; fd++)
         dup2(0, fd);
-    open("/etc/passwd", O_RDONLY);
+    dup2(open("/etc/passwd", O_RDONLY), 40);
     CPU_ZERO(&one);
     CPU_SET(0, &one);
     sched_setaffinity(0, sizeof one, &one);
@@ -338,7 +338,7 @@ Test(collector, can_be_told_to_leave)
 Test(collector, holds_no_pipe_of_its_host)
 {
     struct run_result result =
-        run(LIST("/bin/sh", "-c", "x=$(LD_PRELOAD=$1 /bin/echo hello); echo \"got $x\"", "sh",
+        run(LIST("/bin/sh", "-c", "x=$(exec 9>&1; LD_PRELOAD=$1 /bin/echo hello); echo \"got $x\"", "sh",
                  shim_path()),
             shim_env_and(base_dir(), LIST("LD_PRELOAD=")));
 
@@ -348,14 +348,17 @@ Test(collector, holds_no_pipe_of_its_host)
 
 Test(collector, is_not_traced_with_its_host)
 {
+    const char *log = text("%s/strace", test_dir());
     struct run_result result =
-        run(LIST("strace", "-f", "-o", "/dev/null", "-E", text("LD_PRELOAD=%s", shim_path()), "/bin/sh",
-                 "-c", "exit 3"),
+        run(LIST("strace", "-f", "-e", "trace=execve", "-o", log, "-E",
+                 text("LD_PRELOAD=%s", shim_path()), "/bin/sh", "-c", "/bin/true; exit 3"),
             shim_env_and(base_dir(), LIST("LD_PRELOAD=")));
 
     if (result.status == 127 || strstr(result.err, "not permitted") != NULL)
         cr_skip_test("a traced host: needs strace, and the right to use it");
     cr_assert_eq(result.status, 3, "%s", result.err);
+    cr_expect_not_null(strstr(read_file(log), "/bin/true"), "%s", read_file(log));
+    cr_expect_null(strstr(read_file(log), "--inherited"), "%s", read_file(log));
     cr_expect_str_eq(run_value(base_dir(), "error_summary"), "exit code 3");
     collector_of(base_dir());
 }
