@@ -55,6 +55,10 @@ static const char *const process_names[] = {
     "blocks_read",
     "blocks_written",
     "shim_version",
+    "traceparent",
+    "scope",
+    "post",
+    "post_error",
 };
 
 static void check_table(const struct tel_field *table, int count, const char *const *names)

@@ -75,6 +75,10 @@ const struct tel_field tel_process_fields[TEL_PROC_FIELDS] = {
     INTEGER(TEL_PROC_BLOCKS_READ, "blocks_read"),
     INTEGER(TEL_PROC_BLOCKS_WRITTEN, "blocks_written"),
     TEXT(TEL_PROC_SHIM_VERSION, "shim_version"),
+    TEXT(TEL_PROC_TRACEPARENT, "traceparent"),
+    FIELD(TEL_PROC_SCOPE, "scope", "null", TEL_KIND_BOOL),
+    FIELD(TEL_PROC_POST, "post", "null", TEL_KIND_BOOL),
+    TEXT(TEL_PROC_POST_ERROR, "post_error"),
 };
 
 static bool is_called(const struct tel_field *field, struct tel_str name)

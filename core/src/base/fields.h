@@ -74,6 +74,10 @@ enum tel_process_field {
     TEL_PROC_BLOCKS_READ,
     TEL_PROC_BLOCKS_WRITTEN,
     TEL_PROC_SHIM_VERSION,
+    TEL_PROC_TRACEPARENT, /* W3C trace context that the run was started in, or began */
+    TEL_PROC_SCOPE,       /* true: a section of a process, ended by a call (client API) */
+    TEL_PROC_POST,        /* true: the run is to be posted to the remote API */
+    TEL_PROC_POST_ERROR,  /* why the remote API refused it for good */
     TEL_PROC_FIELDS
 };
 
