@@ -187,9 +187,12 @@ static void drain_starts(struct collector *collector)
 
 /* --- runs ------------------------------------------------------------------------------------- */
 
-static void add_start(void *arg, const struct tel_message *message, int pidfd)
+static void add_start(void *arg, const struct tel_message *message, const struct tel_target *target,
+                      int pidfd)
 {
     struct collector *collector = arg;
+
+    (void)target;
 
     if (pidfd >= 0)
         tel_live_add(collector->live, tel_str_from(message->run_id), pidfd, &message->line);

@@ -49,13 +49,14 @@ struct tel_inbox {
         int fd;
         bool wants_all;
     } asking[ASKING_MAX];
-    char buffer[sizeof(struct tel_message) + TEL_RUNLINE_MAX];
+    char buffer[sizeof(struct tel_message) + TEL_RUNLINE_MAX + 2 * TEL_API_TEXT_MAX];
 };
 
 /* A message as received. */
 struct parcel {
     struct tel_message message;
-    struct tel_str line; /* in the inbox's buffer */
+    struct tel_str line; /* in the inbox's buffer, as is the target */
+    struct tel_target target;
     int passed_fd;       /* -1 none */
 };
 
@@ -145,9 +146,26 @@ static bool is_sound(const struct parcel *parcel, size_t received)
     const struct tel_message *message = &parcel->message;
 
     return received >= sizeof *message && message->magic == TEL_PROTO_MAGIC &&
-           message->version == TEL_PROTO_VERSION &&
-           received == sizeof *message + message->line_length &&
+           message->version == TEL_PROTO_VERSION && message->url_length <= TEL_API_TEXT_MAX &&
+           message->token_length <= TEL_API_TEXT_MAX &&
+           received == sizeof *message + message->line_length + message->url_length +
+                           message->token_length &&
            memchr(message->run_id, '\0', sizeof message->run_id) != NULL;
+}
+
+static struct tel_str take_text(const char **at, size_t len)
+{
+    const struct tel_str text = {len > 0 ? *at : NULL, len};
+
+    *at += len;
+    return text;
+}
+
+static void find_texts(struct parcel *parcel, const char *at)
+{
+    parcel->line = take_text(&at, parcel->message.line_length);
+    parcel->target.url = take_text(&at, parcel->message.url_length);
+    parcel->target.token = take_text(&at, parcel->message.token_length);
 }
 
 enum received { RECEIVED, RECEIVED_NOTHING_YET, RECEIVED_NONSENSE };
@@ -170,8 +188,7 @@ static enum received receive(struct tel_inbox *inbox, int fd, struct parcel *par
     if ((size_t)received >= sizeof parcel->message)
         memcpy(&parcel->message, inbox->buffer, sizeof parcel->message);
     if (is_sound(parcel, (size_t)received)) {
-        parcel->line = (struct tel_str){inbox->buffer + sizeof parcel->message,
-                                        parcel->message.line_length};
+        find_texts(parcel, inbox->buffer + sizeof parcel->message);
         return RECEIVED;
     }
     if (parcel->passed_fd >= 0)
@@ -275,7 +292,7 @@ static void take_start(struct tel_inbox *inbox, int fd, struct parcel *parcel)
     if (parcel->passed_fd < 0)
         parcel->passed_fd = pidfd_of_peer(fd);
     if (inbox->on_start != NULL)
-        inbox->on_start(inbox->on_start_arg, &parcel->message, parcel->passed_fd);
+        inbox->on_start(inbox->on_start_arg, &parcel->message, &parcel->target, parcel->passed_fd);
     else if (parcel->passed_fd >= 0)
         close(parcel->passed_fd);
     close(fd);

@@ -11,8 +11,10 @@ struct tel_inbox;
 struct tel_inbox *tel_inbox_new(const struct tel_datadir *dir);
 void tel_inbox_free(struct tel_inbox *inbox);
 
-/* Who gets each start, with a pidfd of its process (theirs then), or -1 where none is to be had. */
-typedef void tel_start_fn(void *arg, const struct tel_message *message, int pidfd);
+/* Who gets each start, with a pidfd of its process (theirs then), or -1 where none is to be had. target
+ * (borrowed for the call) has no url when the run is not to be posted. */
+typedef void tel_start_fn(void *arg, const struct tel_message *message,
+                          const struct tel_target *target, int pidfd);
 void tel_inbox_on_start(struct tel_inbox *inbox, tel_start_fn *fn, void *arg);
 
 /* Accepts everything that waits on a listening socket and takes the messages that are there. Those

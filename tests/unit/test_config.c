@@ -316,3 +316,36 @@ Test(config, nobody_has_to_listen)
     tel_config_load(&config, &env, NULL, NULL);
     cr_expect_eq(config.wait_ms, 200);
 }
+
+/* --- posting ---------------------------------------------------------------------------------- */
+
+Test(config, posting_is_wanted_where_there_is_a_url)
+{
+    cr_expect_not(load(LIST("METRICS_API_TOKEN=t"))->post);
+    cr_expect(load(LIST("METRICS_API_URL=http://h/"))->post);
+    cr_expect(load(LIST("METRICS_API_URL=http://h/", "METRICS_API_ENABLED=yes"))->post);
+    cr_expect_not(load(LIST("METRICS_API_URL=http://h/", "METRICS_API_ENABLED=False"))->post);
+    cr_expect_not(load(LIST("METRICS_API_URL=http://h/", "TELEMETRY_TEST_MODE=mock"))->post);
+    cr_expect(load(LIST("METRICS_API_URL=http://h/", "TELEMETRY_TEST_MODE=live"))->post);
+    cr_expect_eq(complaints.count, 0);
+}
+
+Test(config, posting_stays_on_after_a_bad_switch)
+{
+    cr_expect(load(LIST("METRICS_API_URL=http://h/", "METRICS_API_ENABLED=maybe"))->post);
+    cr_expect(load(LIST("METRICS_API_URL=http://h/", "TELEMETRY_TEST_MODE=mok"))->post);
+}
+
+Test(config, what_is_too_long_for_the_collector_posts_nothing)
+{
+    static char token[TEL_API_TEXT_MAX + 32] = "METRICS_API_TOKEN=";
+    static char url[TEL_API_TEXT_MAX + 32] = "METRICS_API_URL=";
+
+    memset(token + 18, 'x', sizeof token - 19);
+    memset(url + 16, 'x', sizeof url - 17);
+    cr_expect_not(load(LIST("METRICS_API_URL=http://h/", token))->post);
+    cr_expect_not(load(LIST(url))->post);
+    token[18 + TEL_API_TEXT_MAX] = '\0';
+    url[16 + TEL_API_TEXT_MAX] = '\0';
+    cr_expect(load(LIST(url, token))->post);
+}

@@ -59,6 +59,7 @@ static const char *const process_names[] = {
     "scope",
     "post",
     "post_error",
+    "post_after",
 };
 
 static void check_table(const struct tel_field *table, int count, const char *const *names)

@@ -20,6 +20,7 @@
 #include "base/sys.h"
 #include "support/places.h"
 #include "support/support.h"
+#include "support/view.h"
 
 static struct tel_datadir dir;
 static struct tel_claim claim;
@@ -29,15 +30,20 @@ static int fds_before;
 /* What on_start was told, in order. */
 static struct {
     char run_id[TEL_RUN_ID_MAX];
+    char url[64];
+    char token[64];
     int pidfd;
 } starts[16];
 static int start_count;
 
-static void note_start(void *arg, const struct tel_message *message, int pidfd)
+static void note_start(void *arg, const struct tel_message *message,
+                       const struct tel_target *target, int pidfd)
 {
     cr_assert_eq(arg, &starts);
     cr_assert_lt(start_count, 16);
     strcpy(starts[start_count].run_id, message->run_id);
+    strcpy(starts[start_count].url, view_text(target->url));
+    strcpy(starts[start_count].token, view_text(target->token));
     starts[start_count++].pidfd = pidfd;
 }
 
@@ -77,7 +83,8 @@ static int send_on(enum tel_socket which, enum tel_request request, const char *
     cr_assert_geq(fd, 0);
     tel_message_init(&message, request, tel_str_from(run_id));
     cr_assert_eq(tel_proto_send(fd, &message, pass_fd,
-                                line == NULL ? TEL_STR_NONE : tel_str_from(line)), 0);
+                                line == NULL ? TEL_STR_NONE : tel_str_from(line), NULL),
+                 0);
     return fd;
 }
 
@@ -109,6 +116,32 @@ static char answer_on(int fd)
 }
 
 /* --- starts ----------------------------------------------------------------------------------- */
+
+Test(inbox, a_start_with_a_target)
+{
+    const struct tel_target with_token = {TEL_STR("http://127.0.0.1/x"), TEL_STR("s3cret")};
+    const struct tel_target without = {TEL_STR("http://127.0.0.1/y"), TEL_STR_NONE};
+    const struct tel_target *const targets[] = {&with_token, &without, NULL};
+
+    for (int i = 0; i < 3; i++) {
+        struct tel_message message;
+        int fd = tel_proto_connect(&dir, TEL_SOCKET_START);
+
+        cr_assert_geq(fd, 0);
+        tel_message_init(&message, TEL_REQUEST_START, TEL_STR("run"));
+        cr_assert_eq(tel_proto_send(fd, &message, -1, TEL_STR("{}\n"), targets[i]), 0);
+        close(fd);
+    }
+    take_starts();
+    cr_assert_eq(start_count, 3);
+    cr_expect_str_eq(starts[0].url, "http://127.0.0.1/x");
+    cr_expect_str_eq(starts[0].token, "s3cret");
+    cr_expect_str_eq(starts[1].url, "http://127.0.0.1/y");
+    cr_expect_str_eq(starts[1].token, "(none)");
+    cr_expect_str_eq(starts[2].url, "(none)");
+    cr_expect(tel_inbox_holds_lines(inbox), "the lines came along");
+    cr_assert_eq(tel_inbox_append_lines(inbox), 0);
+}
 
 Test(inbox, a_start_with_a_pidfd)
 {
@@ -267,14 +300,14 @@ Test(inbox, a_message_that_comes_later)
     cr_expect_not(is_readable(tel_inbox_late_fd(inbox)));
 
     tel_message_init(&message, TEL_REQUEST_START, TEL_STR("run-1"));
-    cr_assert_eq(tel_proto_send(start, &message, -1, TEL_STR_NONE), 0);
+    cr_assert_eq(tel_proto_send(start, &message, -1, TEL_STR_NONE, NULL), 0);
     cr_expect(is_readable(tel_inbox_late_fd(inbox)));
     tel_inbox_take_late(inbox);
     cr_assert_eq(start_count, 1);
     cr_expect(tel_inbox_any_late(inbox), "the other one");
 
     tel_message_init(&message, TEL_REQUEST_COMMIT, TEL_STR("run-1"));
-    cr_assert_eq(tel_proto_send(request, &message, -1, TEL_STR_NONE), 0);
+    cr_assert_eq(tel_proto_send(request, &message, -1, TEL_STR_NONE, NULL), 0);
     tel_inbox_take_late(inbox);
     cr_expect_not(tel_inbox_any_late(inbox));
     tel_inbox_answer(inbox, TEL_ANSWER_DONE);

@@ -175,7 +175,8 @@ Test(proto, a_new_message)
     cr_expect_eq(message.version, TEL_PROTO_VERSION);
     cr_expect_eq(message.request, TEL_REQUEST_COMMIT);
     cr_expect_str_eq(message.run_id, "run-1");
-    cr_expect_eq(message.padding, 0, "no byte of the caller's stack is sent");
+    cr_expect_eq(message.url_length + message.token_length, 0,
+                 "no byte of the caller's stack is sent");
 
     memset(longest, 'x', sizeof longest);
     tel_message_init(&message, TEL_REQUEST_START,
@@ -224,7 +225,7 @@ Test(proto, a_message_with_a_descriptor_and_a_line)
     cr_assert_geq(fd, 0);
     tel_message_init(&sent, TEL_REQUEST_START, TEL_STR("run-1"));
     sent.line = (struct tel_journal_pos){20261122, 7, 8};
-    cr_assert_eq(tel_proto_send(fd, &sent, pidfd, TEL_STR("{\"a\": 1}\n")), 0);
+    cr_assert_eq(tel_proto_send(fd, &sent, pidfd, TEL_STR("{\"a\": 1}\n"), NULL), 0);
     cr_assert_eq(receive(claim.start, &got, line, sizeof line, &passed), 9);
     cr_expect_eq(got.line_length, 9);
     cr_expect_str_eq(line, "{\"a\": 1}\n");
@@ -248,9 +249,31 @@ Test(proto, a_message_alone)
     int fd = tel_proto_connect(&dir, TEL_SOCKET_START);
 
     tel_message_init(&sent, TEL_REQUEST_START, TEL_STR("run-1"));
-    cr_assert_eq(tel_proto_send(fd, &sent, -1, TEL_STR_NONE), 0);
+    cr_assert_eq(tel_proto_send(fd, &sent, -1, TEL_STR_NONE, NULL), 0);
     cr_expect_eq(receive(claim.start, &got, line, sizeof line, &passed), 0);
     cr_expect_eq(passed, -1);
+    close(fd);
+    tel_claim_drop(&claim, &dir, true);
+}
+
+/* Where a run is to be posted to travels behind the line. */
+Test(proto, a_message_with_a_target)
+{
+    const struct tel_target target = {TEL_STR("http://127.0.0.1/x"), TEL_STR("s3cret")};
+    struct tel_claim claim = claim_here();
+    struct tel_message sent;
+    struct tel_message got;
+    char texts[64] = "";
+    int passed;
+    int fd = tel_proto_connect(&dir, TEL_SOCKET_START);
+
+    tel_message_init(&sent, TEL_REQUEST_START, TEL_STR("run-1"));
+    cr_assert_eq(tel_proto_send(fd, &sent, -1, TEL_STR("{}\n"), &target), 0);
+    cr_assert_eq(receive(claim.start, &got, texts, sizeof texts, &passed), 3 + 18 + 6);
+    cr_expect_eq(got.line_length, 3);
+    cr_expect_eq(got.url_length, 18);
+    cr_expect_eq(got.token_length, 6);
+    cr_expect_str_eq(texts, "{}\nhttp://127.0.0.1/xs3cret");
     close(fd);
     tel_claim_drop(&claim, &dir, true);
 }
@@ -269,7 +292,7 @@ Test(proto, the_longest_line)
 
     memset(line, 'x', sizeof line);
     tel_message_init(&sent, TEL_REQUEST_START, TEL_STR("run-1"));
-    status = tel_proto_send(fd, &sent, -1, (struct tel_str){line, sizeof line});
+    status = tel_proto_send(fd, &sent, -1, (struct tel_str){line, sizeof line}, NULL);
     cr_assert(status == 0 || status == -EMSGSIZE, "%d", status);
     if (status == 0)
         cr_expect_eq(receive(claim.start, &got, got_line, sizeof got_line, &passed),
@@ -289,7 +312,7 @@ Test(proto, no_signal_from_a_closed_connection)
     signal(SIGPIPE, SIG_DFL);
     close(peer);
     tel_message_init(&message, TEL_REQUEST_START, TEL_STR("run-1"));
-    cr_expect_eq(tel_proto_send(fd, &message, -1, TEL_STR_NONE), -EPIPE);
+    cr_expect_eq(tel_proto_send(fd, &message, -1, TEL_STR_NONE, NULL), -EPIPE);
     close(fd);
     tel_claim_drop(&claim, &dir, true);
 }

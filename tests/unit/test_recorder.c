@@ -470,6 +470,32 @@ Test(recorder, tells_the_collector_of_its_start)
     cr_expect_not(receive(claim.request));
 }
 
+/* What the message says beside its fixed part is the target: the line is in the journal. */
+Test(recorder, tells_the_collector_where_to_post)
+{
+    play_collector();
+    cr_assert_eq(begin(LIST("METRICS_API_URL=http://127.0.0.1:1/x", "METRICS_API_TOKEN=s3cret")), 0,
+                 "%s", err.message);
+    cr_assert(receive(claim.start));
+    cr_expect_eq(received.message.line_length, 0);
+    cr_expect_eq(received.message.url_length, 20);
+    cr_expect_eq(received.message.token_length, 6);
+    cr_expect_eq(received.line_len, 26);
+    cr_expect_str_eq(field_of(journal_text(base()), "post"), "true");
+    cr_expect_null(strstr(journal_text(base()), "s3cret"));
+    cr_expect_null(strstr(journal_text(base()), "127.0.0.1"));
+}
+
+Test(recorder, tells_nothing_of_an_api_that_is_off)
+{
+    play_collector();
+    cr_assert_eq(begin(LIST("METRICS_API_URL=http://127.0.0.1:1/x", "METRICS_API_ENABLED=no")), 0,
+                 "%s", err.message);
+    cr_assert(receive(claim.start));
+    cr_expect_eq(received.line_len, 0);
+    cr_expect_str_eq(field_of(journal_text(base()), "post"), "null");
+}
+
 Test(recorder, does_not_wait_when_told_not_to)
 {
     play_collector();

@@ -83,7 +83,7 @@ Test(runline, process_is_split_and_written)
                               ", \"record_type\": \"run\", \"process\": {\"parent_run_id\": null, "
                               "\"pid\": 42, \"ppid\": null, "));
     cr_expect_not_null(strstr(view_text(text), "\"argv\": [\"a\", \"b}\"], \"uid\": null, "));
-    cr_expect_not_null(strstr(view_text(text), "\"post_error\": null}}\n"));
+    cr_expect_not_null(strstr(view_text(text), "\"post_after\": null}}\n"));
 
     cr_assert_eq(tel_runline_parse(text, &again), TEL_LINE_RUN);
     cr_expect_str_eq(view_text(again.process[TEL_PROC_PID]), "42");

@@ -37,6 +37,10 @@ const char *const tel_var_names[TEL_VARS] = {
     [TEL_VAR_SUCCESS_EXIT_CODES] = "TELEMETRY_SUCCESS_EXIT_CODES",
     [TEL_VAR_DURABILITY] = "TELEMETRY_DURABILITY",
     [TEL_VAR_COLLECTOR] = "TELEMETRY_COLLECTOR",
+    [TEL_VAR_API_URL] = "METRICS_API_URL",
+    [TEL_VAR_API_TOKEN] = "METRICS_API_TOKEN",
+    [TEL_VAR_API_ENABLED] = "METRICS_API_ENABLED",
+    [TEL_VAR_TEST_MODE] = "TELEMETRY_TEST_MODE",
     [TEL_VAR_EXIT_SOURCE] = "TELEMETRY_EXIT_SOURCE",
 };
 
@@ -212,6 +216,18 @@ static void load_texts(const struct reporter *to)
     }
 }
 
+/* What the texts hold is checked where they are used (api_target.h): nothing of it is needed here. */
+static void load_posting(struct tel_config *config)
+{
+    const struct tel_str *value = config->value;
+
+    config->post = value[TEL_VAR_API_URL].ptr != NULL &&
+                   value[TEL_VAR_API_URL].len <= TEL_API_TEXT_MAX &&
+                   value[TEL_VAR_API_TOKEN].len <= TEL_API_TEXT_MAX &&
+                   tel_config_parse_bool(value[TEL_VAR_API_ENABLED]) != 0 &&
+                   !tel_str_is_nocase(value[TEL_VAR_TEST_MODE], "mock");
+}
+
 static void load_switches(const struct reporter *to)
 {
     struct tel_config *config = to->config;
@@ -242,4 +258,5 @@ void tel_config_load(struct tel_config *config, const struct tel_env *env,
     load_durability(&to);
     load_texts(&to);
     load_metrics(&to);
+    load_posting(config);
 }

@@ -40,6 +40,10 @@ enum tel_var {
     TEL_VAR_SUCCESS_EXIT_CODES,
     TEL_VAR_DURABILITY,
     TEL_VAR_COLLECTOR,
+    TEL_VAR_API_URL,
+    TEL_VAR_API_TOKEN,
+    TEL_VAR_API_ENABLED,
+    TEL_VAR_TEST_MODE,
     TEL_VAR_EXIT_SOURCE, /* TELEMETRY_EXIT_SOURCE: for tests, which kernel interface tells endings */
     TEL_VARS
 };
@@ -49,6 +53,7 @@ extern const char *const tel_var_names[TEL_VARS];
 /* Bounds on what is taken from a variable; longer text is cut at a character. */
 #define TEL_TEXT_MAX 4096         /* summaries and tags, in bytes */
 #define TEL_METRICS_JSON_MAX 8192 /* longer, or not JSON: ignored */
+#define TEL_API_TEXT_MAX 2048     /* URL, token: with longer ones nothing is posted */
 #define TEL_WAIT_MS_DEFAULT 200
 #define TEL_WAIT_MS_MAX 60000
 
@@ -63,6 +68,7 @@ struct tel_config {
     mode_t dir_mode;  /* file_mode with x wherever there is r */
     enum tel_durability durability;
     bool collector_off;
+    bool post;                 /* runs are to be posted to the remote API */
     uint8_t success_codes[32]; /* bit N set: exit code N is a success */
 };
 

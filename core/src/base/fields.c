@@ -79,6 +79,7 @@ const struct tel_field tel_process_fields[TEL_PROC_FIELDS] = {
     FIELD(TEL_PROC_SCOPE, "scope", "null", TEL_KIND_BOOL),
     FIELD(TEL_PROC_POST, "post", "null", TEL_KIND_BOOL),
     TEXT(TEL_PROC_POST_ERROR, "post_error"),
+    TEXT(TEL_PROC_POST_AFTER, "post_after"),
 };
 
 static bool is_called(const struct tel_field *field, struct tel_str name)

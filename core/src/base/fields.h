@@ -78,6 +78,7 @@ enum tel_process_field {
     TEL_PROC_SCOPE,       /* true: a section of a process, ended by a call (client API) */
     TEL_PROC_POST,        /* true: the run is to be posted to the remote API */
     TEL_PROC_POST_ERROR,  /* why the remote API refused it for good */
+    TEL_PROC_POST_AFTER,  /* not before this time, after attempts that failed */
     TEL_PROC_FIELDS
 };
 

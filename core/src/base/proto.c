@@ -92,17 +92,29 @@ void tel_message_init(struct tel_message *message, enum tel_request request, str
         memcpy(message->run_id, run_id.ptr, run_id.len);
 }
 
-int tel_proto_send(int fd, struct tel_message *message, int pass_fd, struct tel_str line)
+static inline struct iovec part_of(struct tel_str text)
+{
+    return (struct iovec){(void *)(uintptr_t)text.ptr, text.len};
+}
+
+int tel_proto_send(int fd, struct tel_message *message, int pass_fd, struct tel_str line,
+                   const struct tel_target *target)
 {
     union {
         struct cmsghdr header;
         char space[CMSG_SPACE(sizeof(int))];
     } control;
-    struct iovec parts[2] = {{message, sizeof *message}, {(void *)(uintptr_t)line.ptr, line.len}};
-    struct msghdr header = {.msg_iov = parts, .msg_iovlen = line.len > 0 ? 2 : 1};
+    struct iovec parts[4] = {{message, sizeof *message}, part_of(line)};
+    struct msghdr header = {.msg_iov = parts, .msg_iovlen = 4};
     ssize_t sent;
 
     message->line_length = (uint32_t)line.len;
+    if (target != NULL) {
+        message->url_length = (uint16_t)target->url.len;
+        message->token_length = (uint16_t)target->token.len;
+        parts[2] = part_of(target->url);
+        parts[3] = part_of(target->token);
+    }
     if (pass_fd >= 0) {
         memset(&control, 0, sizeof control);
         control.header.cmsg_len = CMSG_LEN(sizeof(int));
@@ -114,7 +126,7 @@ int tel_proto_send(int fd, struct tel_message *message, int pass_fd, struct tel_
     }
     sent = tel_sys_sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && pass_fd >= 0 && sent == -ETOOMANYREFS)
-        return tel_proto_send(fd, message, -1, line); /* the collector asks the socket instead */
+        return tel_proto_send(fd, message, -1, line, target); /* it asks the socket instead */
     return sent < 0 ? (int)sent : 0;
 }
 
@@ -140,7 +152,7 @@ int tel_proto_request(const struct tel_datadir *dir, struct tel_message *message
 
     if (fd < 0)
         return fd;
-    status = tel_proto_send(fd, message, -1, line);
+    status = tel_proto_send(fd, message, -1, line, NULL);
     if (status == 0)
         return fd;
     tel_sys_close(fd);

@@ -24,10 +24,17 @@ struct tel_message {
     uint16_t version;
     uint16_t request;
     uint32_t line_length; /* a journal line follows: the sender could not append it */
-    uint32_t padding;
+    uint16_t url_length;  /* then where the run is to be posted to, if it is */
+    uint16_t token_length;
     struct tel_journal_pos line; /* where the run's line lies, or shortly before */
     int64_t start_boot_ns;
     char run_id[TEL_RUN_ID_MAX];
+};
+
+/* A remote API: borrowed texts, each of at most TEL_API_TEXT_MAX bytes. */
+struct tel_target {
+    struct tel_str url;
+    struct tel_str token; /* not set: none is needed */
 };
 
 /* Answers: one byte, then the connection is closed. A waiting shim only waits for that. */
@@ -53,9 +60,10 @@ int tel_proto_connect(const struct tel_datadir *dir, enum tel_socket which);
 
 void tel_message_init(struct tel_message *message, enum tel_request request, struct tel_str run_id);
 
-/* Sends one message, with a descriptor (-1: none) and a line (len 0: none), on a connection.
- * Never raises SIGPIPE. 0 or negative errno. */
-int tel_proto_send(int fd, struct tel_message *message, int pass_fd, struct tel_str line);
+/* Sends one message, with a descriptor (-1: none), a line (len 0: none) and a target (NULL: none), on
+ * a connection. Never raises SIGPIPE. 0 or negative errno. */
+int tel_proto_send(int fd, struct tel_message *message, int pass_fd, struct tel_str line,
+                   const struct tel_target *target);
 
 /* Sends a message on the request socket. The connection, whose first byte to read is the answer, or
  * what tel_proto_connect and tel_proto_send return. */

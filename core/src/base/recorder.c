@@ -122,6 +122,8 @@ static void fill_process(struct tel_str *process, struct tel_buf *scratch,
         tel_slot_text(&process[TEL_PROC_SUCCESS_EXIT_CODES], scratch,
                       recorder->config.value[TEL_VAR_SUCCESS_EXIT_CODES]);
     tel_slot_text(&process[TEL_PROC_SHIM_VERSION], scratch, TEL_STR(TELEMETRY_VERSION));
+    if (recorder->config.post)
+        tel_slot_bool(&process[TEL_PROC_POST], true);
     start = scratch->len;
     tel_mask_put_argv(scratch, facts->subject->argc, facts->subject->argv);
     if (!scratch->overflow)
@@ -250,12 +252,15 @@ static struct tel_str line_to_send(const struct tel_recorder *recorder)
 
 static int send_start(struct tel_recorder *recorder, int fd, int pidfd)
 {
+    const struct tel_str *value = recorder->config.value;
+    const struct tel_target target = {value[TEL_VAR_API_URL], value[TEL_VAR_API_TOKEN]};
     struct tel_message message;
     int status;
 
     tel_message_init(&message, TEL_REQUEST_START, tel_str_from(recorder->run_id));
     message.line = recorder->owner.start;
-    status = tel_proto_send(fd, &message, pidfd, line_to_send(recorder));
+    status = tel_proto_send(fd, &message, pidfd, line_to_send(recorder),
+                            recorder->config.post ? &target : NULL);
     tel_sys_close(fd);
     return status;
 }
