@@ -42,6 +42,7 @@ struct run_options {
     void (*prepare)(void *arg); /* called in the child before it executes; may be NULL */
     void *arg;
     int timeout_ms; /* 0: 30 s. A program that takes longer is killed, the test fails */
+    bool may_time_out; /* the test does not fail: the result says so */
 };
 
 struct run_result {
@@ -50,6 +51,7 @@ struct run_result {
     pid_t pid;
     const char *out; /* what it wrote; NUL-terminated */
     const char *err;
+    bool timed_out;
 };
 
 struct run_result run(const char *const argv[], const char *const env[]);
