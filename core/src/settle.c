@@ -38,12 +38,25 @@ static int read_line(const struct tel_settler *settler, struct tel_str run_id,
     return tel_runline_parse(text, line) == TEL_LINE_RUN ? 0 : TEL_ERR_INVALID;
 }
 
+/* Where to look for a run's lines: not before they can have been written. A run of which no line is
+ * known to lie anywhere (the disk was full) has the day in its id; no other id is watched. */
+static struct tel_journal_pos first_place(struct tel_str run_id, const struct tel_journal_pos *start)
+{
+    const struct tel_str day = {run_id.ptr, run_id.len < TEL_DATE_LEN ? 0 : TEL_DATE_LEN};
+    uint64_t date;
+
+    if (start->date != 0 || !tel_str_to_u64(day, &date))
+        return *start;
+    return (struct tel_journal_pos){.date = (uint32_t)date};
+}
+
 /* The run's state by the database; where that is out of order or behind (it can be read while
  * somebody else has locked it), by the journal. */
 static int find_state(const struct tel_settler *settler, struct tel_str run_id,
                       const struct tel_journal_pos *start, struct tel_run_state *state)
 {
     struct tel_store *store = settler->up_to_date ? tel_fold_store(settler->fold, NULL) : NULL;
+    const struct tel_journal_pos from = first_place(run_id, start);
     struct tel_runline line;
     struct tel_buf buf;
     char *memory;
@@ -52,7 +65,7 @@ static int find_state(const struct tel_settler *settler, struct tel_str run_id,
     memset(state, 0, sizeof *state);
     if (store != NULL && tel_store_run_state(store, run_id, state, NULL) == 0 && state->found)
         return 0;
-    if (tel_fold_find_last(settler->dir, run_id, start, &state->last_line, NULL) != 1)
+    if (tel_fold_find_last(settler->dir, run_id, &from, &state->last_line, NULL) != 1)
         return TEL_ERR_NOT_FOUND;
     memory = malloc(TEL_RUNLINE_MAX);
     if (memory == NULL)

@@ -676,6 +676,23 @@ Test(journal, found_from_an_early_hint)
     cr_expect_eq(hint.offset, exact.offset);
 }
 
+/* The lines of a run's events begin as its own do. */
+Test(journal, an_event_is_not_found)
+{
+    struct tel_journal_writer to = writer();
+    struct tel_journal_pos pos;
+    struct tel_str line;
+
+    append(&to, TODAY,
+           "{\"run_id\": \"run-b\", \"event_type\": \"checkpoint\", \"timestamp\": "
+           "\"2026-11-22T10:00:00.000000+00:00\", \"payload_json\": null, \"id\": null, "
+           "\"record_type\": \"event\"}\n",
+           &pos);
+    append(&to, TODAY, start_line("run-b", 7), NULL);
+    cr_assert_eq(find("run-b", &pos, &line, NULL), 0, "%s", err.message);
+    cr_expect_str_eq(view_text(line), start_line("run-b", 7));
+}
+
 Test(journal, not_found)
 {
     struct tel_journal_writer to = writer();

@@ -438,6 +438,22 @@ Test(settle, a_run_that_no_line_tells_of)
     forget(run);
 }
 
+/* Its place is not known, as its start line came with its message. The day in its id says where to
+ * begin: what lies before, which may be years, is not read. */
+Test(settle, a_run_whose_place_is_not_known)
+{
+    struct tel_live_run *run = ended(exit_0, false);
+    const uint32_t day = 20261122; /* RUN's */
+
+    write_line(day - 1, begun);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED, "not looked for so far back");
+    write_line(day, begun);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED_WRITTEN);
+    cr_expect_str_eq(field_of(last_line(), "status"), "\"success\"");
+    cr_expect_eq(lines(), 3);
+    forget(run);
+}
+
 /* Its line will not come back: nothing is gained by trying again and again. */
 Test(settle, a_journal_that_was_deleted)
 {

@@ -227,9 +227,10 @@ int tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct 
     return status;
 }
 
-enum { HEAD_MAX = 3 * TEL_RUN_ID_MAX + 16 }; /* two bytes of UTF-8 become six of JSON */
+enum { HEAD_MAX = 3 * TEL_RUN_ID_MAX + 32 }; /* two bytes of UTF-8 become six of JSON */
 
-/* How the lines of run_id begin, in the bytes that tel_runline_put writes; none for no id of ours. */
+/* How the run lines of run_id begin, in the bytes that tel_runline_put writes (none for no id of
+ * ours). The second key tells them from the lines of its events. */
 static struct tel_str head_of(char memory[HEAD_MAX], struct tel_str run_id)
 {
     struct tel_buf head;
@@ -237,6 +238,7 @@ static struct tel_str head_of(char memory[HEAD_MAX], struct tel_str run_id)
     tel_buf_init(&head, memory, HEAD_MAX);
     tel_buf_cstr(&head, "{\"run_id\": ");
     tel_json_put_text(&head, run_id);
+    tel_buf_cstr(&head, ", \"agent_name\": ");
     return tel_buf_view(&head);
 }
 
