@@ -89,7 +89,7 @@ static int settle_orphans(const struct context *context, struct tel_fold *fold,
     bool alive = false;
     const int status = tel_orphans_settle(&settler, NULL, note_alive, &alive, err);
 
-    if (status == 0 && alive && !context->config.collector_off)
+    if (status >= 0 && alive && !context->config.collector_off)
         launch_collector(context, NULL);
     return status;
 }

@@ -32,6 +32,7 @@ static const int64_t sync_delay = 800 * MS;     /* the journal is on disk within
 static const int64_t care_delay = 300 * MS;     /* quiet time before the WAL is copied back */
 static const int64_t idle_patience = 3000 * MS; /* then the collector leaves */
 static const int64_t give_up_after = 30000 * MS; /* on a database that nobody can use, alone */
+static const int64_t adopt_delay = 1000 * MS;    /* for what could not be watched at its start */
 static const int64_t look_interval = 2000 * MS; /* whether the data directory is still ours */
 
 enum { EVENTS = 256, BUSY_MS = 100, CARE_BYTES = 256 * 1024, FORCED_CARE_BYTES = 64 * 1024 * 1024 };
@@ -56,11 +57,11 @@ struct collector {
     int64_t sync_due;
     int64_t care_due;
     int64_t look_due;
+    int64_t adopt_due; /* the journal is searched for runs that nobody watches */
     int64_t last_active;
     int64_t fold_began;
     uint32_t sync_date;
     bool stop;
-    bool adopted; /* the journal has been searched for runs that nobody watches */
 };
 
 static int64_t now_ns(void)
@@ -194,8 +195,9 @@ static void add_start(void *arg, const struct tel_message *message, const struct
 
     (void)target;
 
-    if (pidfd >= 0)
-        tel_live_add(collector->live, tel_str_from(message->run_id), pidfd, &message->line);
+    if (pidfd < 0 ||
+        tel_live_add(collector->live, tel_str_from(message->run_id), pidfd, &message->line) < 0)
+        due(&collector->adopt_due, now_ns() + adopt_delay);
 }
 
 static struct tel_settler settler_of(struct collector *collector)
@@ -255,14 +257,21 @@ static void adopt(void *arg, struct tel_str run_id, int pidfd,
 static void adopt_orphans(struct collector *collector)
 {
     const struct tel_settler settler = settler_of(collector);
+    int status;
 
+    collector->adopt_due = 0;
+    if (collector->retry_due != 0) {
+        collector->adopt_due = collector->retry_due;
+        return;
+    }
     drain_starts(collector);
     if (!is_still_ours(collector))
         return;
-    if (tel_orphans_settle(&settler, collector->live, adopt, collector, NULL) < 0)
+    status = tel_orphans_settle(&settler, collector->live, adopt, collector, NULL);
+    if (status < 0)
         due(&collector->retry_due, now_ns() + retry_delay);
-    else
-        collector->adopted = true;
+    if (status != 0)
+        due(&collector->adopt_due, now_ns() + adopt_delay);
 }
 
 /* --- those who wait --------------------------------------------------------------------------- */
@@ -293,6 +302,7 @@ static void look_around(struct collector *collector, int64_t now)
     collector->look_due = now + look_interval;
     if (!is_still_ours(collector))
         collector->stop = true;
+    tel_inbox_drop_late(collector->inbox);
 }
 
 /* Copies the WAL back once it is quiet, or when it has grown out of hand. */
@@ -325,7 +335,7 @@ static void do_due_work(struct collector *collector)
             due(&collector->retry_due, now + retry_delay);
         fold(collector, true);
     }
-    if (!collector->adopted && collector->retry_due == 0)
+    if (take_due(&collector->adopt_due, now))
         adopt_orphans(collector);
     if (take_due(&collector->sync_due, now))
         tel_janitor_sync(collector->janitor, collector->sync_date);
@@ -340,8 +350,9 @@ static void do_due_work(struct collector *collector)
 static bool has_nothing_to_do(const struct collector *collector)
 {
     return tel_live_count(collector->live) == 0 && !tel_live_any_ended(collector->live) &&
-           !tel_inbox_holds_lines(collector->inbox) && !tel_inbox_any_late(collector->inbox) && collector->starts_due == 0 &&
-           collector->fold_due == 0 && collector->retry_due == 0;
+           !tel_inbox_holds_lines(collector->inbox) && !tel_inbox_any_late(collector->inbox) &&
+           collector->starts_due == 0 && collector->fold_due == 0 && collector->retry_due == 0 &&
+           collector->adopt_due == 0;
 }
 
 /* When epoll_wait has to return without an event, in milliseconds. */
@@ -349,7 +360,7 @@ static int wait_ms(const struct collector *collector)
 {
     const int64_t times[] = {collector->starts_due, collector->fold_due, collector->settle_due,
                              collector->retry_due,  collector->sync_due, collector->care_due,
-                             collector->look_due};
+                             collector->look_due,   collector->adopt_due};
     int64_t next = INT64_MAX;
     int64_t now = now_ns();
 
@@ -441,6 +452,7 @@ static bool is_done(const struct collector *collector)
 static void serve(struct collector *collector)
 {
     collector->last_active = now_ns();
+    collector->adopt_due = collector->last_active;
     look_around(collector, collector->last_active);
     take_requests(collector);
     drain_starts(collector);

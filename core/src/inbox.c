@@ -5,6 +5,7 @@
 #include "base/runline.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,11 @@
 enum {
     ASKING_MAX = 4096,
     ACCEPT_AT_ONCE = 512,             /* then others get their turn */
-    HELD_BYTES_MAX = 16 * 1024 * 1024 /* of lines while the disk is full */
+    HELD_BYTES_MAX = 16 * 1024 * 1024, /* of lines while the disk is full */
+    PAUSE_MS = 20
 };
+
+static const int64_t late_patience = INT64_C(10) * 1000 * 1000 * 1000; /* ns */
 
 /* A line that its sender could not append. */
 struct held_line {
@@ -35,6 +39,13 @@ struct line_queue {
     struct held_line **end;
 };
 
+/* A connection whose message is not there yet. */
+struct late {
+    struct late *next;
+    int64_t since_ns; /* CLOCK_BOOTTIME */
+    int fd;
+};
+
 struct tel_inbox {
     const struct tel_datadir *dir;
     struct line_queue starts; /* of these first: a run's end may be received before its start */
@@ -43,7 +54,8 @@ struct tel_inbox {
     tel_start_fn *on_start;
     void *on_start_arg;
     int late_fd; /* an epoll set of its own */
-    int late_count;
+    struct late *late;
+    int spare_fd; /* given up for a connection when there are no more descriptors; -1 none left */
     int asking_count;
     struct asking {
         int fd;
@@ -60,6 +72,18 @@ struct parcel {
     int passed_fd;       /* -1 none */
 };
 
+static int open_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void close_spare(struct tel_inbox *inbox)
+{
+    if (inbox->spare_fd >= 0)
+        close(inbox->spare_fd);
+    inbox->spare_fd = -1;
+}
+
 struct tel_inbox *tel_inbox_new(const struct tel_datadir *dir)
 {
     struct tel_inbox *inbox = calloc(1, sizeof *inbox);
@@ -69,9 +93,11 @@ struct tel_inbox *tel_inbox_new(const struct tel_datadir *dir)
     inbox->dir = dir;
     inbox->starts.end = &inbox->starts.first;
     inbox->ends.end = &inbox->ends.first;
+    inbox->spare_fd = open_spare();
     inbox->late_fd = epoll_create1(EPOLL_CLOEXEC);
     if (inbox->late_fd >= 0)
         return inbox;
+    close_spare(inbox);
     free(inbox);
     return NULL;
 }
@@ -92,6 +118,17 @@ static void drop_first(struct line_queue *queue)
     free(line);
 }
 
+/* Takes the entry at link out of its list; its descriptor. */
+static int remove_late(struct late **link)
+{
+    struct late *late = *link;
+    const int fd = late->fd;
+
+    *link = late->next;
+    free(late);
+    return fd;
+}
+
 void tel_inbox_free(struct tel_inbox *inbox)
 {
     if (inbox == NULL)
@@ -101,6 +138,9 @@ void tel_inbox_free(struct tel_inbox *inbox)
         drop_first(&inbox->starts);
     while (inbox->ends.first != NULL)
         drop_first(&inbox->ends);
+    while (inbox->late != NULL)
+        close(remove_late(&inbox->late));
+    close_spare(inbox);
     close(inbox->late_fd);
     free(inbox);
 }
@@ -197,21 +237,39 @@ static enum received receive(struct tel_inbox *inbox, int fd, struct parcel *par
 }
 
 /* accept4 makes a whole socket before it sees that there is none to be had. */
-static bool is_waiting(int listener)
+static bool is_waiting(int socket)
 {
-    struct pollfd fd = {.fd = listener, .events = POLLIN};
+    struct pollfd fd = {.fd = socket, .events = POLLIN};
 
     return poll(&fd, 1, 0) == 1;
 }
 
+/* The next connection of somebody who is listened to, or -1 with errno. */
 static int accept_welcome(int listener)
 {
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    for (;;) {
+        const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    if (fd < 0 || is_welcome(fd))
+        if (fd < 0 || is_welcome(fd))
+            return fd;
+        close(fd);
+    }
+}
+
+/* Out of descriptors, the connection would stay in the queue, and epoll tell of it again and again:
+ * it gets the spare one. Who sent it is heard, and answered, even though nothing that comes along can
+ * be kept. Where not even that is left, the collector at least does not spin. */
+static int accept_next(struct tel_inbox *inbox, int listener)
+{
+    int fd = accept_welcome(listener);
+
+    if (fd >= 0 || (errno != EMFILE && errno != ENFILE))
         return fd;
-    close(fd);
-    return accept_welcome(listener);
+    close_spare(inbox);
+    fd = accept_welcome(listener);
+    if (fd < 0 && errno != EAGAIN)
+        poll(NULL, 0, PAUSE_MS);
+    return fd;
 }
 
 /* --- lines that the disk did not take --------------------------------------------------------- */
@@ -312,14 +370,18 @@ static void take_request(struct tel_inbox *inbox, int fd, struct parcel *parcel)
 
 /* The sender has connected, but was interrupted before it sent: it is waited for, not the other way
  * round. */
-static void wait_for_message(struct tel_inbox *inbox, int fd)
+static void wait_for_message(struct tel_inbox *inbox, int fd, int64_t since_ns)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    struct late *late = malloc(sizeof *late);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = late};
 
-    if (epoll_ctl(inbox->late_fd, EPOLL_CTL_ADD, fd, &event) == 0)
-        inbox->late_count++;
-    else
+    if (late == NULL || epoll_ctl(inbox->late_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        free(late);
         close(fd);
+        return;
+    }
+    *late = (struct late){inbox->late, since_ns, fd};
+    inbox->late = late;
 }
 
 /* Takes the message of a connection; false when it is not there yet. */
@@ -350,13 +412,15 @@ void tel_inbox_take(struct tel_inbox *inbox, enum tel_socket which, int listener
     const int most = which == TEL_SOCKET_START ? ASKING_MAX : ACCEPT_AT_ONCE;
 
     for (int i = 0; i < most && inbox->asking_count < ASKING_MAX; i++) {
-        int fd = i == 0 || is_waiting(listener) ? accept_welcome(listener) : -1;
+        int fd = i == 0 || is_waiting(listener) ? accept_next(inbox, listener) : -1;
 
         if (fd < 0)
             break;
         if (!take_message(inbox, fd))
-            wait_for_message(inbox, fd);
+            wait_for_message(inbox, fd, tel_clock_boottime_ns());
     }
+    if (inbox->spare_fd < 0)
+        inbox->spare_fd = open_spare();
 }
 
 int tel_inbox_late_fd(const struct tel_inbox *inbox)
@@ -366,7 +430,16 @@ int tel_inbox_late_fd(const struct tel_inbox *inbox)
 
 bool tel_inbox_any_late(const struct tel_inbox *inbox)
 {
-    return inbox->late_count > 0;
+    return inbox->late != NULL;
+}
+
+static struct late **link_of(struct tel_inbox *inbox, const struct late *late)
+{
+    struct late **link = &inbox->late;
+
+    while (*link != late)
+        link = &(*link)->next;
+    return link;
 }
 
 void tel_inbox_take_late(struct tel_inbox *inbox)
@@ -375,13 +448,25 @@ void tel_inbox_take_late(struct tel_inbox *inbox)
     int count = epoll_wait(inbox->late_fd, events, 64, 0);
 
     for (int i = 0; i < count && inbox->asking_count < ASKING_MAX; i++) {
-        int fd = events[i].data.fd;
+        const struct late *late = events[i].data.ptr;
+        const int64_t since_ns = late->since_ns;
+        const int fd = remove_late(link_of(inbox, late));
 
         epoll_ctl(inbox->late_fd, EPOLL_CTL_DEL, fd, NULL);
-        inbox->late_count--;
         if (!take_message(inbox, fd))
-            wait_for_message(inbox, fd);
+            wait_for_message(inbox, fd, since_ns);
     }
+}
+
+void tel_inbox_drop_late(struct tel_inbox *inbox)
+{
+    const int64_t oldest = tel_clock_boottime_ns() - late_patience;
+
+    for (struct late **link = &inbox->late; *link != NULL;)
+        if ((*link)->since_ns < oldest && !is_waiting((*link)->fd))
+            close(remove_late(link));
+        else
+            link = &(*link)->next;
 }
 
 bool tel_inbox_any_asking(const struct tel_inbox *inbox)

@@ -24,6 +24,9 @@ void tel_inbox_take(struct tel_inbox *inbox, enum tel_socket which, int listener
 int tel_inbox_late_fd(const struct tel_inbox *inbox);
 void tel_inbox_take_late(struct tel_inbox *inbox);
 bool tel_inbox_any_late(const struct tel_inbox *inbox);
+/* Closes those that have been silent for 10 s: whoever is stopped between connecting and sending must
+ * not keep the collector for ever. */
+void tel_inbox_drop_late(struct tel_inbox *inbox);
 bool tel_inbox_any_asking(const struct tel_inbox *inbox);
 /* One of those who ask wants the whole journal folded, however long it takes. */
 bool tel_inbox_wants_all(const struct tel_inbox *inbox);

@@ -26,6 +26,7 @@ struct search {
     const struct tel_live *live;
     struct orphan *list;
     uint64_t pid_ns;
+    bool crowded; /* no descriptor was left to look at one */
     char boot_id[TEL_BOOT_ID_LEN + 1];
 };
 
@@ -52,7 +53,7 @@ static int collect(void *arg, const struct tel_running *run)
 }
 
 /* Notes when its process is gone; gives it away when it lives. */
-static void look_for_process(const struct search *search, struct orphan *orphan, tel_orphan_fn *fn,
+static void look_for_process(struct search *search, struct orphan *orphan, tel_orphan_fn *fn,
                              void *arg)
 {
     int pidfd;
@@ -68,6 +69,8 @@ static void look_for_process(const struct search *search, struct orphan *orphan,
         fn(arg, tel_str_from(orphan->run_id), pidfd, &orphan->last_line);
     else if (pidfd == -ESRCH)
         orphan->gone = "no collector was there to see it";
+    else if (pidfd == -EMFILE || pidfd == -ENFILE)
+        search->crowded = true;
 }
 
 /* True when a line was written. */
@@ -114,5 +117,5 @@ int tel_orphans_settle(const struct tel_settler *settler, const struct tel_live 
         search.list = orphan->next;
         free(orphan);
     }
-    return status < 0 ? status : 0;
+    return status < 0 ? status : search.crowded ? 1 : 0;
 }

@@ -669,6 +669,37 @@ Test(collector, three_hundred_live_runs, .timeout = 120)
                      "killed by SIGKILL (9)|150\nkilled by SIGTERM (15)|150");
 }
 
+/* Where it may not have more: what it could not watch from the start, it takes up when others have
+ * ended. */
+Test(collector, more_runs_than_descriptors)
+{
+    enum { MANY = 12 };
+    struct program *programs[MANY];
+    struct rlimit few;
+    pid_t collector;
+
+    need_exit_codes_of_strangers();
+    programs[0] = start_waiting(base_dir());
+    cr_assert(has_running_row(base_dir(), 1));
+    wait_until_watched(base_dir(), programs[0]);
+    collector = collector_of(base_dir());
+    cr_assert_eq(prlimit(collector, RLIMIT_NOFILE, NULL, &few), 0);
+    few.rlim_cur = 20; /* about 15 are its own */
+    cr_assert_eq(prlimit(collector, RLIMIT_NOFILE, &few, NULL), 0);
+    for (int i = 1; i < MANY; i++)
+        programs[i] = start_waiting(base_dir());
+    cr_assert(has_running_row(base_dir(), MANY));
+    for (int i = 0; i < MANY - 1; i++)
+        finish_by(programs[i], SIGKILL);
+    wait_until_watched(base_dir(), programs[MANY - 1]);
+    finish_by(programs[MANY - 1], SIGTERM);
+    cr_assert(all_ended(base_dir(), MANY));
+    cr_expect_str_eq(sql_text(base_dir(), "SELECT error_summary FROM agent_runs WHERE error_summary "
+                                          "LIKE '%SIGTERM%'"),
+                     "killed by SIGTERM (15)");
+    cr_expect_eq(collector_of(base_dir()), collector);
+}
+
 /* --- users and namespaces ------------------------------------------------------------------------------------ */
 
 static void be_nobody(void *arg)

@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/spawn.h"
 #include "base/sys.h"
 #include "support/places.h"
@@ -327,6 +329,90 @@ Test(inbox, one_that_never_says_a_word)
     tel_inbox_take_late(inbox);
     cr_expect_not(tel_inbox_any_late(inbox));
     cr_expect_not(tel_inbox_any_asking(inbox));
+}
+
+static int64_t clock_ahead_s;
+
+static int read_clock_ahead(clockid_t clock, struct timespec *time)
+{
+    const int status = clock_gettime(clock, time);
+
+    time->tv_sec += clock_ahead_s;
+    return status;
+}
+
+/* A host that is stopped between connecting and sending is waited for, but not for ever. */
+Test(inbox, one_that_is_silent_for_too_long)
+{
+    struct tel_message message;
+    int silent = tel_proto_connect(&dir, TEL_SOCKET_START);
+    int in_time = tel_proto_connect(&dir, TEL_SOCKET_START);
+
+    tel_clock_use(read_clock_ahead);
+    take_starts();
+    clock_ahead_s = 9;
+    tel_inbox_drop_late(inbox);
+    tel_message_init(&message, TEL_REQUEST_START, TEL_STR("run-1"));
+    cr_expect_eq(tel_proto_send(in_time, &message, -1, TEL_STR_NONE, NULL), 0, "it still listens");
+    clock_ahead_s = 11;
+    tel_inbox_drop_late(inbox);
+    cr_expect(tel_inbox_any_late(inbox), "its message is there");
+    tel_inbox_take_late(inbox);
+    cr_expect_eq(start_count, 1);
+    cr_expect_not(tel_inbox_any_late(inbox));
+    cr_expect_eq(tel_proto_send(silent, &message, -1, TEL_STR_NONE, NULL), -EPIPE);
+    tel_clock_use(NULL);
+    close(silent);
+    close(in_time);
+}
+
+/* --- no descriptor left ----------------------------------------------------------------------- */
+
+static struct rlimit descriptors;
+
+static void leave_no_descriptor(void)
+{
+    struct rlimit few;
+
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &descriptors), 0);
+    few = descriptors;
+    /* Numbers are given from the lowest: until there is a hole, that many are all. */
+    few.rlim_cur = (rlim_t)fcntl(0, F_DUPFD_CLOEXEC, 0);
+    close((int)few.rlim_cur);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+}
+
+static void allow_descriptors_again(void)
+{
+    setrlimit(RLIMIT_NOFILE, &descriptors);
+}
+
+/* The queue is emptied all the same: epoll would tell of it again and again. */
+Test(inbox, no_descriptor_left)
+{
+    struct pollfd waiting[2] = {{.fd = claim.start, .events = POLLIN},
+                                {.fd = claim.request, .events = POLLIN}};
+    int fds[3];
+
+    for (int i = 0; i < 3; i++)
+        send_start(text("run-%d", i), -1, "a line\n");
+    for (int i = 0; i < 3; i++)
+        fds[i] = send_on(TEL_SOCKET_REQUEST, TEL_REQUEST_COMMIT, "run", -1, NULL);
+    leave_no_descriptor();
+    take_starts();
+    cr_expect_eq(start_count, 3);
+    for (int i = 0; i < start_count; i++)
+        cr_expect_eq(starts[i].pidfd, -1, "there is none to be had");
+    cr_expect(tel_inbox_holds_lines(inbox));
+    for (int i = 0; i < 3; i++) {
+        take_requests();
+        tel_inbox_answer(inbox, TEL_ANSWER_DONE);
+        cr_expect_eq(answer_on(fds[i]), TEL_ANSWER_DONE);
+    }
+    cr_expect_eq(poll(waiting, 2, 0), 0);
+    allow_descriptors_again();
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
 }
 
 /* --- nonsense --------------------------------------------------------------------------------- */
