@@ -142,7 +142,7 @@ Test(datadir, one_collector_for_each_user_namespace_and_place)
     const char *const *plain = LIST("TELEMETRY_BASE_DIR=/b");
     const char *name = collector_of(plain, 1, 2);
 
-    cr_expect_str_eq(name, "collector-1-2");
+    cr_expect_str_eq(name, "collector-v2-1-2");
     cr_expect_str_neq(collector_of(plain, 2, 2), name);
     cr_expect_str_neq(collector_of(plain, 1, 3), name);
     cr_expect_str_neq(collector_of(LIST("TELEMETRY_DB_PATH=/b/db/other"), 1, 2), name);
@@ -153,7 +153,7 @@ Test(datadir, one_collector_for_each_user_namespace_and_place)
     /* Names have to fit whatever the numbers are. */
     name = collector_of(LIST("TELEMETRY_DB_PATH=/b/db/o"), (uid_t)-2, UINT64_MAX);
     cr_expect_lt(strlen(name), sizeof dir.collector - 1);
-    cr_expect_eq(strncmp(name, "collector-4294967294-18446744073709551615-", 42), 0, "%s", name);
+    cr_expect_eq(strncmp(name, "collector-v2-4294967294-18446744073709551615-", 45), 0, "%s", name);
 }
 
 /* --- making it ------------------------------------------------------------------------------- */

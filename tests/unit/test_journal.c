@@ -159,6 +159,23 @@ Test(journal, a_file_in_use_keeps_its_mode)
     cr_expect_eq(mode_of(path_of(TODAY)), 0644);
 }
 
+/* An empty file that somebody has put there under another name of it, or as another user. */
+Test(journal, the_mode_of_somebody_elses_file_stays)
+{
+    struct tel_journal_writer to = writer();
+
+    write_file(path_of(TODAY), "", 0644);
+    cr_assert_eq(link(path_of(TODAY), path_of(TODAY + 1)), 0);
+    cr_expect_eq(append(&to, TODAY, "{}\n", NULL), 0);
+    cr_expect_eq(mode_of(path_of(TODAY)), 0644);
+    if (geteuid() != 0)
+        return;
+    write_file(path_of(TODAY + 2), "", 0644);
+    cr_assert_eq(chown(path_of(TODAY + 2), 65534, 65534), 0);
+    cr_expect_eq(append(&to, TODAY + 2, "{}\n", NULL), 0);
+    cr_expect_eq(mode_of(path_of(TODAY + 2)), 0644);
+}
+
 Test(journal, no_descriptor_is_left)
 {
     struct tel_journal_writer to = writer();

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/spawn.h"
@@ -121,6 +122,36 @@ Test(proto, something_else_there)
     cr_assert_eq(tel_datadir_prepare_run(&dir, &err), 0);
     write_file(text("%s/%s.start", dir.run, dir.collector), "", 0600);
     cr_expect_eq(tel_proto_connect(&dir, TEL_SOCKET_START), -ECONNREFUSED);
+}
+
+static void listen_as_nobody(int fd)
+{
+    const pid_t pid = fork();
+
+    cr_assert_geq(pid, 0);
+    if (pid == 0)
+        _exit(setresuid(65534, 65534, 65534) != 0 || listen(fd, 16) != 0);
+    cr_assert_eq(waitpid(pid, NULL, 0), pid);
+}
+
+/* In a directory that others may write to, one of them has been first. Nothing is said to it. */
+Test(proto, somebody_else_listens)
+{
+    struct tel_claim claim = claim_here();
+
+    if (geteuid() == 0)
+        listen_as_nobody(claim.start);
+    else
+        dir.uid++;
+    cr_expect_eq(tel_proto_connect(&dir, TEL_SOCKET_START), -EACCES);
+    tel_claim_drop(&claim, &dir, true);
+}
+
+/* A program that was started before an upgrade finds the collector of its own version. */
+Test(proto, the_version_is_in_the_names)
+{
+    make_place(&dir, test_dir());
+    cr_expect_not_null(strstr(dir.collector, text("-v%d-", TEL_PROTO_VERSION)), "%s", dir.collector);
 }
 
 Test(proto, no_descriptor_is_left)

@@ -88,7 +88,7 @@ Test(sys, locks_of_others_are_told)
 
 Test(sys, directories)
 {
-    char cwd[256], link[64];
+    char cwd[256];
     struct statfs fs;
     int fd;
 
@@ -98,7 +98,6 @@ Test(sys, directories)
     cr_expect_str_eq(cwd, dir);
     cr_expect_eq(tel_sys_getcwd(cwd, 4), -ERANGE);
     cr_expect_eq(symlink("target", "l"), 0);
-    cr_expect_eq(tel_sys_readlink("l", link, sizeof(link)), 6);
     cr_expect_eq(tel_sys_openat(AT_FDCWD, "l", O_RDONLY | O_NOFOLLOW, 0), -ELOOP);
     fd = tel_sys_openat(AT_FDCWD, "d", O_RDONLY | O_DIRECTORY, 0);
     cr_assert_geq(fd, 3);
@@ -151,7 +150,6 @@ Test(sys, processes)
 
     cr_expect_eq(tel_sys_getpid(), getpid());
     cr_expect_eq(tel_sys_getppid(), getppid());
-    cr_expect_eq(tel_sys_gettid(), gettid());
     cr_expect_eq(tel_sys_geteuid(), geteuid());
     cr_expect_eq(tel_sys_uname(&raw), 0);
     cr_expect_eq(uname(&libc), 0);

@@ -120,7 +120,9 @@ static void name_collector(struct tel_datadir *dir, const struct tel_config *con
     struct tel_buf name;
 
     tel_buf_init(&name, dir->collector, sizeof dir->collector);
-    tel_buf_cstr(&name, "collector-");
+    tel_buf_cstr(&name, "collector-v");
+    tel_buf_u64(&name, TEL_PROTO_VERSION);
+    tel_buf_char(&name, '-');
     tel_buf_u64(&name, dir->uid);
     tel_buf_char(&name, '-');
     tel_buf_u64(&name, pid_ns);
@@ -213,6 +215,13 @@ void tel_datadir_set_mode(const char *path, mode_t type, mode_t mode)
         (st.st_mode & 0777) != mode)
         tel_sys_chmod(link, mode);
     tel_sys_close(fd);
+}
+
+void tel_datadir_set_file_mode(int fd, const struct stat *st, mode_t mode)
+{
+    if (S_ISREG(st->st_mode) && (st->st_mode & 0777) != mode && st->st_nlink == 1 &&
+        st->st_uid == tel_sys_geteuid())
+        tel_sys_fchmod(fd, mode);
 }
 
 /* Makes one directory with exactly this mode, whatever the umask. An existing one is left. */

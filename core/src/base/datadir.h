@@ -4,7 +4,14 @@
 
 #include "config.h"
 
+#include <sys/stat.h>
+
 #define TEL_PATH_MAX 4096
+
+/* Of what hosts and collector say to each other (proto.h). It is in the names of sockets and lock: a
+ * program that was started before an upgrade goes on with a collector of its own version, beside the
+ * new one. */
+enum { TEL_PROTO_VERSION = 2 };
 
 /* What chose the base, for doctor. */
 enum tel_base_origin {
@@ -23,7 +30,7 @@ struct tel_datadir {
     char db[TEL_PATH_MAX];   /* database file */
     char run[TEL_PATH_MAX];  /* sockets, locks */
     char collector[64];      /* file name stem in run/ of this user's, pid namespace's and
-                                raw/db combination's collector, such as "collector-0-4026531836" */
+                                raw/db combination's collector, such as "collector-v2-0-4026531836" */
     enum tel_base_origin origin;
     mode_t file_mode;
     mode_t dir_mode;
@@ -44,6 +51,9 @@ int tel_datadir_prepare(struct tel_datadir *dir, bool create, struct tel_error *
 /* Gives what lies at path this mode, if it is of that type (S_IFDIR, S_IFSOCK): others may be able to
  * put a link in its place. */
 void tel_datadir_set_mode(const char *path, mode_t type, mode_t mode);
+/* Likewise for an open file that we have just made or found, and only if it is a regular file of ours
+ * that nobody has given a second name elsewhere. st describes it. */
+void tel_datadir_set_file_mode(int fd, const struct stat *st, mode_t mode);
 /* Make run/, or the database's directory, when missing. */
 int tel_datadir_prepare_run(const struct tel_datadir *dir, struct tel_error *err);
 int tel_datadir_prepare_db(const struct tel_datadir *dir, struct tel_error *err);

@@ -71,8 +71,8 @@ static int open_file(struct tel_journal_writer *writer, uint32_t date, int flags
     status = tel_sys_fstat(fd, st);
     if (status == 0 && S_ISREG(st->st_mode)) {
         /* A file that is empty is most likely ours and new: its mode must not depend on the umask. */
-        if (st->st_size == 0 && (st->st_mode & 0777) != writer->file_mode)
-            tel_sys_fchmod(fd, writer->file_mode);
+        if (st->st_size == 0)
+            tel_datadir_set_file_mode(fd, st, writer->file_mode);
         return fd;
     }
     tel_sys_close(fd);

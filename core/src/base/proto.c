@@ -61,6 +61,14 @@ int tel_socket_address(struct sockaddr_un *address, socklen_t *len, const struct
     return fill_address(address, len, tel_buf_view(&buf), dir->collector, tel_socket_suffix[which]);
 }
 
+/* In a directory that is open to others, anybody can listen under our collector's name. */
+static bool is_trusted(const struct tel_datadir *dir, int fd)
+{
+    const uid_t peer = tel_sys_peer_uid(fd);
+
+    return peer == dir->uid || peer == 0;
+}
+
 int tel_proto_connect(const struct tel_datadir *dir, enum tel_socket which)
 {
     struct sockaddr_un address;
@@ -73,6 +81,8 @@ int tel_proto_connect(const struct tel_datadir *dir, enum tel_socket which)
         fd = tel_sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         status = fd < 0 ? fd : tel_sys_connect(fd, &address, len);
     }
+    if (status == 0 && !is_trusted(dir, fd))
+        status = -EACCES;
     if (dirfd >= 0)
         tel_sys_close(dirfd);
     if (status == 0)

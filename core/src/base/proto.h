@@ -1,6 +1,6 @@
 /* What processes say to the collector, and how they reach it: two SOCK_SEQPACKET sockets in run/,
  * one for starts (never answered), one for requests that are waited for. One message a connection.
- * Same machine, same build: fixed structures in host byte order, guarded by a version. */
+ * Same machine, same version (it is in the sockets' names): fixed structures in host byte order. */
 #ifndef TEL_BASE_PROTO_H
 #define TEL_BASE_PROTO_H
 
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { TEL_PROTO_MAGIC = 0x544c4d31, TEL_PROTO_VERSION = 1 };
+enum { TEL_PROTO_MAGIC = 0x544c4d31 };
 
 enum tel_request {
     TEL_REQUEST_START = 1,  /* watch this run; the sender's pidfd comes by SCM_RIGHTS if it has one */
@@ -27,7 +27,6 @@ struct tel_message {
     uint16_t url_length;  /* then where the run is to be posted to, if it is */
     uint16_t token_length;
     struct tel_journal_pos line; /* where the run's line lies, or shortly before */
-    int64_t start_boot_ns;
     char run_id[TEL_RUN_ID_MAX];
 };
 
@@ -55,7 +54,8 @@ int tel_socket_address(struct sockaddr_un *address, socklen_t *len, const struct
                        enum tel_socket which, int *dirfd);
 
 /* Connects without blocking. Descriptor, or negative errno: -ENOENT and -ECONNREFUSED mean that no
- * collector is there, -EAGAIN that one is but behind. */
+ * collector is there, -EAGAIN that one is but behind, -EACCES that somebody else listens: neither the
+ * user of dir nor root. */
 int tel_proto_connect(const struct tel_datadir *dir, enum tel_socket which);
 
 void tel_message_init(struct tel_message *message, enum tel_request request, struct tel_str run_id);

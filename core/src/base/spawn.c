@@ -96,8 +96,8 @@ static int take_lock(const struct tel_datadir *dir, struct tel_error *err)
     status = tel_sys_fstat(fd, &st);
     if (status == 0 && !S_ISREG(st.st_mode))
         status = tel_fail(err, TEL_ERR_REFUSED, path, " is not a regular file", NULL);
-    if (status == 0 && (st.st_mode & 0777) != dir->file_mode)
-        tel_sys_fchmod(fd, dir->file_mode); /* whatever the umask was */
+    if (status == 0)
+        tel_datadir_set_file_mode(fd, &st, dir->file_mode); /* whatever the umask was */
     if (status == 0)
         status = tel_sys_flock(fd, LOCK_EX | LOCK_NB);
     if (status == 0)

@@ -200,11 +200,6 @@ int tel_sys_fdatasync(int fd)
     return (int)call4_again(SYS_fdatasync, fd, 0, 0, 0);
 }
 
-ssize_t tel_sys_readlink(const char *path, char *buf, size_t len)
-{
-    return call4(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)len);
-}
-
 ssize_t tel_sys_getcwd(char *buf, size_t len)
 {
     long with_nul = call2(SYS_getcwd, (long)buf, (long)len);
@@ -235,11 +230,6 @@ pid_t tel_sys_getppid(void)
     return (pid_t)call0(SYS_getppid);
 }
 
-pid_t tel_sys_gettid(void)
-{
-    return (pid_t)call0(SYS_gettid);
-}
-
 uid_t tel_sys_geteuid(void)
 {
     return (uid_t)call0(SYS_geteuid);
@@ -263,11 +253,6 @@ int tel_sys_getrlimit(int resource, struct rlimit *limit)
 int tel_sys_pidfd_open(pid_t pid)
 {
     return (int)call2(SYS_pidfd_open, pid, 0);
-}
-
-int tel_sys_ioctl(int fd, unsigned long request, void *argument)
-{
-    return (int)call4(SYS_ioctl, fd, (long)request, (long)argument, 0);
 }
 
 _Noreturn void tel_sys_exit_group(int status)
@@ -335,6 +320,15 @@ int tel_sys_bind(int fd, const struct sockaddr_un *address, socklen_t len)
 int tel_sys_listen(int fd, int backlog)
 {
     return (int)call2(SYS_listen, fd, backlog);
+}
+
+uid_t tel_sys_peer_uid(int fd)
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t len = sizeof peer;
+
+    tel_sys_call(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, (long)&peer, (long)&len, 0);
+    return peer.uid;
 }
 
 ssize_t tel_sys_sendmsg(int fd, const struct msghdr *message, int flags)

@@ -35,7 +35,6 @@ int tel_sys_chmod(const char *path, mode_t mode);
 int tel_sys_unlinkat(int dirfd, const char *path);
 int tel_sys_flock(int fd, int operation);
 int tel_sys_fdatasync(int fd);
-ssize_t tel_sys_readlink(const char *path, char *buf, size_t len);
 /* Current directory, NUL-terminated; length without NUL. */
 ssize_t tel_sys_getcwd(char *buf, size_t len);
 /* f_type of statfs(2), as a non-negative number. */
@@ -44,13 +43,11 @@ long tel_sys_fstatfs_type(int fd);
 /* Processes. */
 pid_t tel_sys_getpid(void);
 pid_t tel_sys_getppid(void);
-pid_t tel_sys_gettid(void);
 uid_t tel_sys_geteuid(void);
 int tel_sys_uname(struct utsname *name);
 int tel_sys_getrusage(int who, struct rusage *usage);
 int tel_sys_getrlimit(int resource, struct rlimit *limit);
 int tel_sys_pidfd_open(pid_t pid);
-int tel_sys_ioctl(int fd, unsigned long request, void *argument);
 _Noreturn void tel_sys_exit_group(int status);
 
 /* Signals: the kernel's 64-bit set. how as rt_sigprocmask(2). */
@@ -70,6 +67,8 @@ int tel_sys_socket(int domain, int type, int protocol);
 int tel_sys_connect(int fd, const struct sockaddr_un *address, socklen_t len);
 int tel_sys_bind(int fd, const struct sockaddr_un *address, socklen_t len);
 int tel_sys_listen(int fd, int backlog);
+/* Who is at the other end (SO_PEERCRED of unix(7)); (uid_t)-1 when the kernel does not say. */
+uid_t tel_sys_peer_uid(int fd);
 ssize_t tel_sys_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t tel_sys_recv(int fd, void *buf, size_t len, int flags);
 /* Waits until fd is readable; 1 readable, 0 timed out, negative errno. EINTR goes on waiting. */
