@@ -27,6 +27,8 @@ static const int64_t fold_delay = 50 * MS;      /* most runs end before their st
 static const int64_t behind_after = 60 * MS;    /* of folding, "later" is the better answer */
 static const int64_t settle_delay = 10 * MS;    /* ends, after those who wait */
 static const int64_t reap_patience = 100 * MS;  /* for a parent to reap its zombie */
+static const int64_t reap_limit = 60000 * MS;   /* where only its reaping tells how it ended */
+static const int64_t notice_after = 10 * MS;    /* of folding, ends are looked for in between */
 static const int64_t retry_delay = 1000 * MS;   /* disk full, database locked */
 static const int64_t sync_delay = 800 * MS;     /* the journal is on disk within a second */
 static const int64_t care_delay = 300 * MS;     /* quiet time before the WAL is copied back */
@@ -59,6 +61,7 @@ struct collector {
     int64_t look_due;
     int64_t adopt_due; /* the journal is searched for runs that nobody watches */
     int64_t last_active;
+    int64_t looked; /* all that had ended by then has been noted */
     int64_t fold_began;
     uint32_t sync_date;
     bool stop;
@@ -111,23 +114,72 @@ static int watch_claim(struct collector *collector)
                       : watch(collector, claim->request, EPOLLIN, &request_tag, EPOLL_CTL_ADD);
 }
 
-/* --- folding ---------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static void take_requests(struct collector *collector)
 {
     tel_inbox_take(collector->inbox, TEL_SOCKET_REQUEST, collector->options->claim.request);
 }
 
-/* Between the batches of a long pass (a database rebuilt, a journal that others filled): whoever
- * waits for one row is told at once that it will take longer. */
-static int put_off(void *arg)
+/* entered: when epoll was asked. What it told after waiting has just happened; what was there at once
+ * has happened since it was asked before, which may be long ago (a long batch, a collector that was
+ * stopped). */
+static void note_end(struct collector *collector, struct tel_live_run *run, int64_t entered)
+{
+    const bool was_alive = collector->looked > run->added_boot_ns;
+
+    tel_live_ended(collector->live, run, was_alive ? entered - collector->looked : INT64_MAX);
+    due(&collector->settle_due, now_ns() + settle_delay);
+}
+
+static void handle_event(struct collector *collector, void *tag, int64_t entered)
+{
+    if (tag == &request_tag) {
+        take_requests(collector);
+    } else if (tag == &late_tag) {
+        tel_inbox_take_late(collector->inbox);
+        due(&collector->starts_due, now_ns() + start_delay); /* a line may have come along */
+    } else if (tag == &start_tag) {
+        due(&collector->starts_due, now_ns() + start_delay);
+    } else if (tag == &signal_tag) {
+        collector->stop = true;
+    } else {
+        note_end(collector, tag, entered);
+    }
+}
+
+/* A stopped process that goes on finds EINTR: then it has not been looked, and was not waited. */
+static void take_events(struct collector *collector, int timeout_ms)
+{
+    struct epoll_event events[EVENTS];
+    const int64_t entered = now_ns();
+    int count = epoll_wait(collector->epoll_fd, events, EVENTS, timeout_ms);
+
+    while (count > 0) {
+        collector->last_active = now_ns();
+        for (int i = 0; i < count; i++)
+            handle_event(collector, events[i].data.ptr, entered);
+        if (count < EVENTS)
+            break;
+        count = epoll_wait(collector->epoll_fd, events, EVENTS, 0);
+    }
+    if (count >= 0)
+        collector->looked = now_ns();
+}
+
+/* --- folding ---------------------------------------------------------------------------------- */
+
+/* Between the batches of a long pass (a database rebuilt, a journal that others filled): ends are
+ * noted when they happen, and whoever waits for one row is told at once that it will take longer. */
+static int look_up(void *arg)
 {
     struct collector *collector = arg;
+    const int64_t taken = now_ns() - collector->fold_began;
 
-    if (now_ns() - collector->fold_began < behind_after)
-        return 0;
-    take_requests(collector);
-    tel_inbox_put_off(collector->inbox);
+    if (taken >= notice_after)
+        take_events(collector, 0);
+    if (taken >= behind_after)
+        tel_inbox_put_off(collector->inbox);
     return 0;
 }
 
@@ -209,6 +261,13 @@ static struct tel_settler settler_of(struct collector *collector)
     };
 }
 
+static enum tel_patience patience_with(const struct tel_live_run *run)
+{
+    const int64_t age = now_ns() - run->ended_boot_ns;
+
+    return age < reap_patience ? TEL_PATIENT : age < reap_limit ? TEL_IMPATIENT : TEL_GIVE_UP;
+}
+
 /* Runs whose process has ended: forgotten when their last line is right, completed when not. */
 static void settle_ended(struct collector *collector)
 {
@@ -221,17 +280,18 @@ static void settle_ended(struct collector *collector)
         due(&collector->settle_due, now_ns() + retry_delay);
         return;
     }
-    settler.up_to_date = fold(collector, false);
+    /* Before the fold: who ends meanwhile may have written its end line after it. */
     run = tel_live_take_ended(collector->live);
+    settler.up_to_date = fold(collector, false);
     while (run != NULL) {
         struct tel_live_run *next = run->queued;
-        const bool patience_over = now_ns() - run->ended_boot_ns > reap_patience;
-        enum tel_settled settled = tel_settle_ended(&settler, run, patience_over);
+        const enum tel_patience patience = patience_with(run);
+        enum tel_settled settled = tel_settle_ended(&settler, run, patience);
 
         if (settled == TEL_SETTLE_LATER) {
             tel_live_put_back(collector->live, run);
             due(&collector->settle_due,
-                now_ns() + (patience_over ? retry_delay : reap_patience));
+                now_ns() + (patience == TEL_PATIENT ? reap_patience : retry_delay));
         } else {
             tel_live_remove(collector->live, run);
         }
@@ -375,34 +435,9 @@ static int wait_ms(const struct collector *collector)
     return (int)((next - now) / MS) + 1;
 }
 
-static void handle_event(struct collector *collector, const struct epoll_event *event, int64_t now)
-{
-    void *const tag = event->data.ptr;
-
-    if (tag == &request_tag) {
-        take_requests(collector);
-    } else if (tag == &late_tag) {
-        tel_inbox_take_late(collector->inbox);
-        due(&collector->starts_due, now + start_delay); /* a line may have come along */
-    } else if (tag == &start_tag) {
-        due(&collector->starts_due, now + start_delay);
-    } else if (tag == &signal_tag) {
-        collector->stop = true;
-    } else {
-        tel_live_ended(collector->live, tag);
-        due(&collector->settle_due, now + settle_delay);
-    }
-    collector->last_active = now;
-}
-
 static void serve_once(struct collector *collector)
 {
-    struct epoll_event events[EVENTS];
-    int count = epoll_wait(collector->epoll_fd, events, EVENTS, wait_ms(collector));
-    int64_t now = now_ns();
-
-    for (int i = 0; i < count; i++)
-        handle_event(collector, &events[i], now);
+    take_events(collector, wait_ms(collector));
     answer_requests(collector);
     do_due_work(collector);
 }
@@ -504,7 +539,7 @@ static int open_collector(struct collector *collector, struct tel_error *err)
     collector->janitor = tel_janitor_start(collector->dir);
     status = tel_fold_open(&collector->fold, collector->dir, BUSY_MS, err);
     if (status == 0)
-        tel_fold_set_between(collector->fold, put_off, collector);
+        tel_fold_set_between(collector->fold, look_up, collector);
     return status;
 }
 

@@ -52,14 +52,14 @@ static bool is_reaped(int pidfd)
     return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == ESRCH;
 }
 
-enum telling { TELLS, TELLS_LATER, TELLS_NEVER };
+enum telling { TELLS, TELLS_LATER, TELLS_NEVER, MAY_NOT_BE_ASKED };
 
 static enum telling ask_pidfd(int pidfd, int *wait_status)
 {
     struct pidfd_info info = {.mask = INFO_EXIT};
 
     if (ioctl(pidfd, GET_INFO, &info) < 0)
-        return TELLS_NEVER;
+        return errno == EPERM || errno == EACCES ? MAY_NOT_BE_ASKED : TELLS_NEVER;
     if ((info.mask & INFO_EXIT) == 0)
         return TELLS_LATER;
     *wait_status = info.exit_code;
@@ -93,6 +93,14 @@ static bool ask_proc(int pidfd, pid_t pid, int *wait_status)
     return true;
 }
 
+/* For a process that has been reaped: now or never. */
+static enum tel_exit_answer last_word(enum telling telling)
+{
+    if (telling == TELLS)
+        return TEL_EXIT_KNOWN;
+    return telling == MAY_NOT_BE_ASKED ? TEL_EXIT_FORBIDDEN : TEL_EXIT_UNKNOWN;
+}
+
 /* A process that was seen as a zombie, and may have been reaped since. */
 static enum tel_exit_answer ask_zombie(enum tel_exit_source source, int pidfd, pid_t pid,
                                        int *wait_status)
@@ -103,8 +111,7 @@ static enum tel_exit_answer ask_zombie(enum tel_exit_source source, int pidfd, p
         return TEL_EXIT_KNOWN;
     if (!is_reaped(pidfd))
         return TEL_EXIT_ZOMBIE;
-    return source != TEL_EXIT_PROC && ask_pidfd(pidfd, wait_status) == TELLS ? TEL_EXIT_KNOWN
-                                                                              : TEL_EXIT_UNKNOWN;
+    return source == TEL_EXIT_PROC ? TEL_EXIT_UNKNOWN : last_word(ask_pidfd(pidfd, wait_status));
 }
 
 enum tel_exit_answer tel_exit_status(enum tel_exit_source source, int pidfd, pid_t pid,
@@ -121,9 +128,9 @@ enum tel_exit_answer tel_exit_status(enum tel_exit_source source, int pidfd, pid
     if (telling == TELLS)
         return TEL_EXIT_KNOWN;
     if (state == TEL_EXIT_UNKNOWN)
-        return state;
+        return last_word(telling);
     /* An older kernel: there may be no time to lose. */
-    if (source == TEL_EXIT_AUTO && telling == TELLS_NEVER)
+    if (source == TEL_EXIT_AUTO && telling != TELLS_LATER)
         source = TEL_EXIT_PROC;
     return ask_zombie(source, pidfd, pid, wait_status);
 }

@@ -15,7 +15,8 @@ enum tel_exit_answer {
     TEL_EXIT_KNOWN,   /* *wait_status is filled, as wait(2) would have it */
     TEL_EXIT_ZOMBIE,  /* ended, not yet reaped, and the kernel does not say yet: ask again */
     TEL_EXIT_RUNNING, /* has not ended */
-    TEL_EXIT_UNKNOWN  /* ended, and nobody can tell how any more */
+    TEL_EXIT_UNKNOWN, /* ended, and this kernel does not tell how, or not any more */
+    TEL_EXIT_FORBIDDEN /* likewise, because it may not be asked (a filter of system calls) */
 };
 
 /* pid is read under /proc only while pidfd proves that it still means the same process; 0 where it

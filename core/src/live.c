@@ -120,6 +120,7 @@ int tel_live_add(struct tel_live *live, struct tel_str run_id, int pidfd,
     run->pidfd = pidfd;
     run->pid = pid_behind(pidfd);
     run->start = *start;
+    run->added_boot_ns = tel_clock_boottime_ns();
     status = watch(live, run, EPOLL_CTL_ADD, EPOLLIN | EPOLLONESHOT);
     if (status < 0) {
         free_run(run);
@@ -131,11 +132,12 @@ int tel_live_add(struct tel_live *live, struct tel_str run_id, int pidfd,
     return 0;
 }
 
-void tel_live_ended(struct tel_live *live, struct tel_live_run *run)
+void tel_live_ended(struct tel_live *live, struct tel_live_run *run, int64_t late_ns)
 {
     if (run->ended_boot_ns != 0)
         return; /* on the list already: this was the reaping */
     run->ended_boot_ns = tel_clock_boottime_ns();
+    run->late_ns = late_ns;
     tel_live_put_back(live, run);
     watch(live, run, EPOLL_CTL_MOD, EPOLLONESHOT); /* EPOLLHUP always comes */
 }

@@ -10,7 +10,9 @@ struct tel_live_run {
     struct tel_live_run *next;   /* in the table's chain */
     struct tel_live_run *queued; /* in the list of ended runs that are not settled yet */
     struct tel_journal_pos start; /* where a line of the run lies, or shortly before */
+    int64_t added_boot_ns;       /* watched since */
     int64_t ended_boot_ns;       /* when the end was noticed; 0 while it runs */
+    int64_t late_ns; /* by how much that may be later than the end; INT64_MAX: never seen alive */
     int pidfd;                   /* owned */
     pid_t pid;                   /* in our pid namespace; 0 unknown there */
     char run_id[];
@@ -29,9 +31,9 @@ int tel_live_add(struct tel_live *live, struct tel_str run_id, int pidfd,
 bool tel_live_has(const struct tel_live *live, struct tel_str run_id);
 size_t tel_live_count(const struct tel_live *live);
 
-/* epoll says that the process of run has ended: notes the time (once) and puts the run on the list
- * of ended ones; from now on only its reaping wakes the collector. */
-void tel_live_ended(struct tel_live *live, struct tel_live_run *run);
+/* epoll says that the process of run has ended: notes the time, which may be late by late_ns (once),
+ * and puts the run on the list of ended ones; from now on only its reaping wakes the collector. */
+void tel_live_ended(struct tel_live *live, struct tel_live_run *run, int64_t late_ns);
 /* The list of ended runs; the caller takes it over and gives every run to remove or ended again. */
 struct tel_live_run *tel_live_take_ended(struct tel_live *live);
 bool tel_live_any_ended(const struct tel_live *live);

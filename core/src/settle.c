@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
+/* Later than that, an end time would be a guess. */
+static const int64_t known_within_ns = 1000000000;
+
 /* --- what the run's own lines say ------------------------------------------------------------- */
 
 static void read_claim(const struct tel_runline *line, struct tel_run_state *state)
@@ -106,8 +109,23 @@ static int append(const struct tel_settler *settler, const struct tel_journal_po
     return tel_journal_append(&writer, tel_date_of(now.realtime_ns), line, NULL, NULL);
 }
 
+/* When run's process ended, 0 when that is not known well enough. It cannot have ended before it
+ * began, whenever the collector heard of it. */
+static int64_t time_of_end(const struct tel_live_run *run, const struct tel_runline *line)
+{
+    int64_t late_ns = run->late_ns;
+    int64_t start_ns;
+
+    if (tel_json_to_i64(line->process[TEL_PROC_START_BOOT_NS], &start_ns) &&
+        run->ended_boot_ns - start_ns < late_ns)
+        late_ns = run->ended_boot_ns - start_ns;
+    return late_ns <= known_within_ns ? run->ended_boot_ns : 0;
+}
+
+/* run is NULL when nobody watched it. */
 static int write_ending(const struct tel_settler *settler, struct tel_str run_id,
-                        struct tel_journal_pos pos, const struct tel_ending *ending)
+                        struct tel_journal_pos pos, struct tel_ending ending,
+                        const struct tel_live_run *run)
 {
     struct tel_runline line;
     struct tel_buf memory;
@@ -122,7 +140,9 @@ static int write_ending(const struct tel_settler *settler, struct tel_str run_id
     tel_buf_init(&out, space + TEL_RUNLINE_MAX, 2 * TEL_RUNLINE_MAX);
     status = read_line(settler, run_id, &pos, &memory, &line);
     if (status == 0) {
-        tel_ending_apply(&line, &out, ending);
+        if (run != NULL)
+            ending.boottime_ns = time_of_end(run, &line);
+        tel_ending_apply(&line, &out, &ending);
         start = out.len;
         tel_runline_put(&out, &line);
         status = out.overflow
@@ -137,9 +157,10 @@ static int write_ending(const struct tel_settler *settler, struct tel_str run_id
 
 static enum tel_settled write_or_retry(const struct tel_settler *settler, struct tel_str run_id,
                                        const struct tel_journal_pos *pos,
-                                       const struct tel_ending *ending)
+                                       const struct tel_ending *ending,
+                                       const struct tel_live_run *run)
 {
-    int status = write_ending(settler, run_id, *pos, ending);
+    int status = write_ending(settler, run_id, *pos, *ending, run);
 
     if (status == 0)
         return TEL_SETTLED_WRITTEN;
@@ -149,20 +170,35 @@ static enum tel_settled write_or_retry(const struct tel_settler *settler, struct
                : TEL_SETTLE_LATER;
 }
 
+/* Why it is not known how a process ended. */
+static const char *cause_of(enum tel_exit_answer answer)
+{
+    switch (answer) {
+    case TEL_EXIT_ZOMBIE:
+        return "its parent does not wait for it, and nobody else may see its exit code";
+    case TEL_EXIT_FORBIDDEN:
+        return "the collector may not ask this kernel how a process ended";
+    default:
+        return "this kernel does not tell how a process ended";
+    }
+}
+
 enum tel_settled tel_settle_ended(const struct tel_settler *settler,
-                                  const struct tel_live_run *run, bool patience_over)
+                                  const struct tel_live_run *run, enum tel_patience patience)
 {
     const struct tel_str run_id = tel_str_from(run->run_id);
-    struct tel_ending ending = {.boottime_ns = run->ended_boot_ns};
+    struct tel_ending ending = {.source = TEL_END_INFERRED};
     struct tel_run_state state;
     enum tel_exit_answer answer =
         tel_exit_status(settler->source, run->pidfd, run->pid, &ending.wait_status);
 
-    if (answer == TEL_EXIT_RUNNING || (answer == TEL_EXIT_ZOMBIE && !patience_over))
+    if (answer == TEL_EXIT_RUNNING || (answer == TEL_EXIT_ZOMBIE && patience == TEL_PATIENT))
         return TEL_SETTLE_LATER;
-    /* A zombie that nobody reaps: then its own file tells. */
+    /* A zombie that nobody reaps: then its own file tells, if we may read it. */
     if (answer == TEL_EXIT_ZOMBIE && settler->source == TEL_EXIT_AUTO)
         answer = tel_exit_status(TEL_EXIT_PROC, run->pidfd, run->pid, &ending.wait_status);
+    if (answer == TEL_EXIT_ZOMBIE && patience == TEL_IMPATIENT)
+        return TEL_SETTLE_LATER;
     if (find_state(settler, run_id, &run->start, &state) < 0)
         return TEL_SETTLED;
     if (answer != TEL_EXIT_KNOWN && !state.running)
@@ -170,10 +206,11 @@ enum tel_settled tel_settle_ended(const struct tel_settler *settler,
     if (answer == TEL_EXIT_KNOWN && agrees(&state, ending.wait_status))
         return TEL_SETTLED;
     ending.known = answer == TEL_EXIT_KNOWN;
-    ending.source = ending.known ? TEL_END_KERNEL : TEL_END_INFERRED;
-    if (!ending.known)
-        ending.detail = "this kernel does not tell how a process ended";
-    return write_or_retry(settler, run_id, &state.last_line, &ending);
+    if (ending.known)
+        ending.source = TEL_END_KERNEL;
+    else
+        ending.detail = cause_of(answer);
+    return write_or_retry(settler, run_id, &state.last_line, &ending, run);
 }
 
 enum tel_settled tel_settle_lost(const struct tel_settler *settler, struct tel_str run_id,
@@ -181,5 +218,5 @@ enum tel_settled tel_settle_lost(const struct tel_settler *settler, struct tel_s
 {
     const struct tel_ending ending = {.source = TEL_END_INFERRED, .detail = why};
 
-    return write_or_retry(settler, run_id, last_line, &ending);
+    return write_or_retry(settler, run_id, last_line, &ending, NULL);
 }

@@ -20,9 +20,17 @@ enum tel_settled {
     TEL_SETTLE_LATER     /* the kernel does not say yet, or the disk does not take the line */
 };
 
-/* A watched run whose process has ended. patience_over: do not wait for its reaping any longer. */
+/* How long to wait for a process's reaping, by its parent, of which the kernel tells how it ended. */
+enum tel_patience {
+    TEL_PATIENT,   /* it comes any moment */
+    TEL_IMPATIENT, /* unless the zombie's own file tells, too */
+    TEL_GIVE_UP    /* no longer */
+};
+
+/* A watched run whose process has ended. Its end time stays null when it is not known to the second:
+ * the collector was stopped, or came later. */
 enum tel_settled tel_settle_ended(const struct tel_settler *settler,
-                                  const struct tel_live_run *run, bool patience_over);
+                                  const struct tel_live_run *run, enum tel_patience patience);
 
 /* A run that is marked running although its process is gone and nobody watched it. why is joined to
  * "ended without a trace". */

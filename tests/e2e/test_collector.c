@@ -505,6 +505,38 @@ Test(collector, one_that_does_not_answer)
     cr_expect_eq(collector_of(base_dir()), collector);
 }
 
+/* How a run ended the kernel remembers, and when it does not: no time is better than a wrong one. */
+Test(collector, stopped_while_a_run_ends)
+{
+    struct program *program = start_waiting(base_dir());
+    pid_t collector;
+
+    need_exit_codes_of_strangers();
+    wait_until_watched(base_dir(), program);
+    collector = collector_of(base_dir());
+    sleep(1);
+    kill(collector, SIGSTOP);
+    finish_by(program, SIGKILL);
+    sleep(4); /* than which it has looked more often, had it not been stopped */
+    kill(collector, SIGCONT);
+    cr_assert(all_ended(base_dir(), 1));
+    cr_expect_str_eq(run_value(base_dir(), "error_summary"), "killed by SIGKILL (9)");
+    cr_expect_str_eq(run_value(base_dir(), "end_time"), "");
+    cr_expect_str_eq(run_value(base_dir(), "duration_ms"), "");
+}
+
+/* Its collector notes the end at once. */
+Test(collector, when_a_killed_run_has_ended)
+{
+    struct program *program = start_waiting(base_dir());
+
+    need_exit_codes_of_strangers();
+    wait_until_watched(base_dir(), program);
+    finish_by(program, SIGKILL);
+    cr_assert(all_ended(base_dir(), 1));
+    cr_expect_str_eq(run_value(base_dir(), "end_time IS NOT NULL AND duration_ms IS NOT NULL"), "1");
+}
+
 /* --- lost runs ------------------------------------------------------------------------------------------ */
 
 static void append_line(const char *line)

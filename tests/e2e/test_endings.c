@@ -148,7 +148,9 @@ static void expect_ending(const struct ending *ending, const char *program, cons
                      expected);
     cr_expect_str_eq(source(base), ending->observed ? "observed" : "kernel", "%s: %s", ending->way,
                      source(base));
-    cr_expect_str_eq(sql_text(base, "SELECT count(*), sum(end_time IS NULL) FROM agent_runs"),
+    /* A collector that comes late, on a busy machine, may not know when. */
+    cr_expect_str_eq(sql_text(base, "SELECT count(*), sum(end_time IS NULL AND end_source = "
+                                    "'observed') FROM agent_runs JOIN run_process USING (run_id)"),
                      text("%d|0", before + 1), "%s", ending->way);
 }
 

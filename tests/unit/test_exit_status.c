@@ -54,8 +54,8 @@ static void reap(const struct process *process)
 
 static int seen;
 
-/* A kernel before Linux 6.15, and one that reaps just when it is asked. */
-static bool older_kernel;
+/* A kernel that does not answer (before Linux 6.15: ENOTTY), and one that reaps just when it is asked. */
+static int kernel_error;
 static const struct process *to_be_reaped;
 
 int __real_ioctl(int fd, unsigned long request, void *argument);
@@ -65,8 +65,8 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument)
 {
     int result;
 
-    if (older_kernel) {
-        errno = ENOTTY;
+    if (kernel_error != 0) {
+        errno = kernel_error;
         return -1;
     }
     result = __real_ioctl(fd, request, argument);
@@ -191,7 +191,7 @@ Test(exit_status, an_older_kernel)
 {
     struct process process = begin(exit_3);
 
-    older_kernel = true;
+    kernel_error = ENOTTY;
     cr_expect_not(tel_exit_pidfd_works());
     wait_for_zombie(&process);
     cr_expect_eq(ask(TEL_EXIT_PIDFD, &process), TEL_EXIT_ZOMBIE);
@@ -199,6 +199,20 @@ Test(exit_status, an_older_kernel)
     cr_expect_eq(seen, 3 << 8);
     reap(&process);
     cr_expect_eq(ask(TEL_EXIT_AUTO, &process), TEL_EXIT_UNKNOWN);
+}
+
+/* A filter of system calls: then the zombie's file is all there is, and it has to be asked in time. */
+Test(exit_status, a_kernel_that_may_not_be_asked)
+{
+    struct process process = begin(exit_3);
+
+    kernel_error = EPERM;
+    wait_for_zombie(&process);
+    cr_expect_eq(ask(TEL_EXIT_AUTO, &process), TEL_EXIT_KNOWN);
+    cr_expect_eq(seen, 3 << 8);
+    reap(&process);
+    cr_expect_eq(ask(TEL_EXIT_AUTO, &process), TEL_EXIT_FORBIDDEN);
+    cr_expect_eq(ask(TEL_EXIT_PIDFD, &process), TEL_EXIT_FORBIDDEN);
 }
 
 static void be_another_group(void)

@@ -84,7 +84,7 @@ static void take_all_events(void)
     uint32_t events;
 
     while ((run = next_event(&events)) != NULL)
-        tel_live_ended(live, run);
+        tel_live_ended(live, run, 7);
 }
 
 Test(live, empty)
@@ -163,9 +163,10 @@ Test(live, told_of_the_end_and_of_the_reaping)
 
     run = next_event(&events);
     cr_assert_not_null(run);
-    tel_live_ended(live, run);
+    tel_live_ended(live, run, 7);
     ended = run->ended_boot_ns;
     cr_expect_gt(ended, 0);
+    cr_expect_eq(run->late_ns, 7);
     cr_expect(tel_live_any_ended(live));
     cr_expect_null(next_event(&events), "a zombie that nobody reaps");
 
@@ -173,7 +174,7 @@ Test(live, told_of_the_end_and_of_the_reaping)
     run = next_event(&events);
     if (run != NULL) { /* Linux 6.9 and later */
         cr_expect(events & EPOLLHUP);
-        tel_live_ended(live, run);
+        tel_live_ended(live, run, 7);
         cr_expect_eq(run->ended_boot_ns, ended, "noted once");
         cr_expect_null(next_event(&events));
     }

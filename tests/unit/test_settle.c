@@ -121,12 +121,12 @@ static void exit_3(void)
 }
 
 static enum tel_settled settle(const struct tel_live_run *run, enum tel_exit_source source,
-                               bool patience_over)
+                               enum tel_patience patience)
 {
     const struct tel_settler settler = {
         .dir = &dir, .fold = fold, .source = source, .up_to_date = up_to_date};
 
-    return tel_settle_ended(&settler, run, patience_over);
+    return tel_settle_ended(&settler, run, patience);
 }
 
 static const char *last_line(void)
@@ -155,7 +155,7 @@ Test(settle, killed_without_an_end_line)
     write_line(this_date(), begun);
     bring_up_to_date();
     run = ended(be_killed, true);
-    cr_expect_eq(settle(run, TEL_EXIT_AUTO, false), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_eq(lines(), 2);
     cr_expect_str_eq(field_of(last_line(), "status"), "\"failed\"");
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
@@ -170,7 +170,7 @@ Test(settle, killed_without_an_end_line)
     bring_up_to_date();
     cr_expect_str_eq(sql_text(test_dir(), "SELECT status, error_summary FROM agent_runs"),
                      "failed|killed by SIGKILL (9)");
-    cr_expect_eq(settle(run, TEL_EXIT_AUTO, false), TEL_SETTLED, "once is enough");
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED, "once is enough");
     cr_expect_eq(lines(), 2);
     forget(run);
 }
@@ -184,7 +184,7 @@ Test(settle, an_exit_that_nobody_saw)
     write_line(this_date(), begun);
     bring_up_to_date();
     run = ended(exit_0, true);
-    cr_expect_eq(settle(run, TEL_EXIT_AUTO, false), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "status"), "\"success\"");
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "null");
     cr_expect_str_eq(field_of(last_line(), "exit_code"), "0");
@@ -198,11 +198,28 @@ Test(settle, a_zombie_is_waited_for_but_not_for_ever)
     write_line(this_date(), begun);
     bring_up_to_date();
     run = ended(exit_3, false);
-    cr_expect_eq(settle(run, TEL_EXIT_AUTO, false), TEL_SETTLE_LATER);
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLE_LATER);
     cr_expect_eq(lines(), 1);
-    cr_expect_eq(settle(run, TEL_EXIT_AUTO, true), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_IMPATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"exit code 3\"");
     cr_expect_str_eq(field_of(last_line(), "end_source"), "\"kernel\"");
+    forget(run);
+}
+
+/* Its own file tells nothing: it was set-user-ID, say. (Here it is not asked.) */
+Test(settle, a_zombie_that_only_its_parent_may_ask)
+{
+    struct tel_live_run *run;
+
+    write_line(this_date(), begun);
+    bring_up_to_date();
+    run = ended(exit_3, false);
+    cr_expect_eq(settle(run, TEL_EXIT_PIDFD, TEL_IMPATIENT), TEL_SETTLE_LATER, "it may be reaped yet");
+    cr_expect_eq(lines(), 1);
+    cr_expect_eq(settle(run, TEL_EXIT_PIDFD, TEL_GIVE_UP), TEL_SETTLED_WRITTEN);
+    cr_expect_str_eq(field_of(last_line(), "error_summary"),
+                     "\"ended without a trace: its parent does not wait for it, and nobody else may "
+                     "see its exit code\"");
     forget(run);
 }
 
@@ -215,9 +232,49 @@ Test(settle, reaped_long_ago)
     write_line(this_date(), begun);
     bring_up_to_date();
     run = ended(be_killed, true);
-    cr_expect_eq(settle(run, TEL_EXIT_AUTO, true), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_IMPATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
     forget(run);
+}
+
+/* --- when it ended ------------------------------------------------------------------------------ */
+
+static void expect_times(int64_t began_before_ns, int64_t late_ns, const char *duration,
+                         const char *end_time)
+{
+    struct tel_live_run *run = ended(be_killed, false);
+
+    begun = start_line(RUN, run->ended_boot_ns - began_before_ns);
+    write_line(this_date(), begun);
+    bring_up_to_date();
+    run->late_ns = late_ns;
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
+    cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
+    cr_expect_str_eq(field_of(last_line(), "duration_ms"), duration);
+    cr_expect_str_eq(field_of(last_line(), "end_time"), end_time);
+    forget(run);
+}
+
+Test(settle, noticed_soon)
+{
+    expect_times(60500000000, 999999999, "60500", "\"2026-11-22T10:01:00.500000+00:00\"");
+}
+
+/* The collector was stopped, and nobody else has seen it. */
+Test(settle, noticed_too_late)
+{
+    expect_times(60500000000, 1000000001, "null", "null");
+}
+
+Test(settle, gone_before_it_was_watched)
+{
+    expect_times(60500000000, INT64_MAX, "null", "null");
+}
+
+/* It cannot have ended before it began. */
+Test(settle, gone_before_it_was_watched_but_begun_just_before)
+{
+    expect_times(20000000, INT64_MAX, "20", "\"2026-11-22T10:00:00.020000+00:00\"");
 }
 
 Test(settle, on_older_kernels_a_zombie_tells)
@@ -227,7 +284,7 @@ Test(settle, on_older_kernels_a_zombie_tells)
     write_line(this_date(), begun);
     bring_up_to_date();
     run = ended(be_killed, false);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
     forget(run);
 }
@@ -239,7 +296,7 @@ Test(settle, on_older_kernels_nobody_may_know)
     write_line(this_date(), begun);
     bring_up_to_date();
     run = ended(be_killed, true);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "status"), "\"failed\"");
     cr_expect_eq(strncmp(field_of(last_line(), "error_summary"), "\"ended without a trace", 22), 0);
     cr_expect_str_eq(field_of(last_line(), "end_source"), "\"inferred\"");
@@ -282,7 +339,7 @@ Test(settle, the_kernel_disagrees)
     write_line(this_date(), end_line("\"success\"", "null", "0"));
     bring_up_to_date();
     run = ended(be_killed, false);
-    cr_expect_eq(settle(run, TEL_EXIT_AUTO, true), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_IMPATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_eq(lines(), 3);
     cr_expect_str_eq(field_of(last_line(), "status"), "\"failed\"");
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
@@ -299,7 +356,7 @@ Test(settle, another_code)
     write_line(this_date(), end_line("\"success\"", "null", "0"));
     bring_up_to_date();
     run = ended(exit_3, false);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"exit code 3\"");
     forget(run);
 }
@@ -312,7 +369,7 @@ Test(settle, its_own_verdict_is_kept)
                                          "\"2 of 3\"", NULL));
     bring_up_to_date();
     run = ended(exit_0, false);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "status"), "\"partial\"");
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"2 of 3\"");
     cr_expect_str_eq(field_of(last_line(), "exit_code"), "0");
@@ -343,7 +400,7 @@ Test(settle, a_locked_database)
     up_to_date = tel_fold_pass(fold, false, NULL, &err) == 0;
     cr_assert_not(up_to_date);
     run = ended(exit_3, false);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED, "the journal has its end line");
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED, "the journal has its end line");
     cr_expect_eq(lines(), 2);
     sqlite3_close(db);
     forget(run);
@@ -362,7 +419,7 @@ Test(settle, a_locked_database_and_no_end_line)
     up_to_date = tel_fold_pass(fold, false, NULL, &err) == 0;
     cr_assert_not(up_to_date);
     run = ended(be_killed, false);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
     sqlite3_close(db);
     forget(run);
@@ -377,11 +434,11 @@ static void expect_settled_by_the_journal(void)
     write_line(this_date(), end_line("\"success\"", "null", "0"));
     write_line(this_date(), start_line("another", began));
     run = ended(exit_0, false);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED);
     cr_expect_eq(lines(), before + 3);
     forget(run);
     run = ended(exit_3, false);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"exit code 3\"");
     cr_expect_str_eq(field_of(last_line(), "user_ms"), "77", "made from its last line");
     forget(run);
@@ -419,10 +476,10 @@ Test(settle, a_disk_that_takes_nothing)
     bring_up_to_date();
     run = ended(be_killed, false);
     append_status = -ENOSPC;
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLE_LATER);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, true), TEL_SETTLE_LATER, "as long as it takes");
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLE_LATER);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_IMPATIENT), TEL_SETTLE_LATER, "as long as it takes");
     append_status = 0;
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, true), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_IMPATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
     forget(run);
 }
@@ -433,7 +490,7 @@ Test(settle, a_run_that_no_line_tells_of)
 
     write_line(this_date(), start_line("another", began));
     bring_up_to_date();
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED);
     cr_expect_eq(lines(), 1);
     forget(run);
 }
@@ -446,9 +503,9 @@ Test(settle, a_run_whose_place_is_not_known)
     const uint32_t day = 20261122; /* RUN's */
 
     write_line(day - 1, begun);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED, "not looked for so far back");
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED, "not looked for so far back");
     write_line(day, begun);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "status"), "\"success\"");
     cr_expect_eq(lines(), 3);
     forget(run);
@@ -463,7 +520,7 @@ Test(settle, a_journal_that_was_deleted)
     bring_up_to_date();
     cr_assert_eq(unlink(journal_path(dir.raw, this_date())), 0);
     run = ended(be_killed, false);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, true), TEL_SETTLED);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_IMPATIENT), TEL_SETTLED);
     cr_expect_eq(lines(), 0, "and no file is made anew");
     forget(run);
 }
@@ -479,7 +536,7 @@ Test(settle, never_into_an_older_days_file)
     bring_up_to_date();
     run = ended(be_killed, false);
     run->start = (struct tel_journal_pos){later, 0, 0};
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, false), TEL_SETTLED_WRITTEN);
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_eq(count_of(read_file(journal_path(dir.raw, later)), "\n"), 2);
     forget(run);
 }
