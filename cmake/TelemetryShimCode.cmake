@@ -3,9 +3,12 @@
 
 include(CheckCCompilerFlag)
 
+# A kilobyte less than -Os; GCC has it from 12 on.
+check_c_compiler_flag(-Oz TELEMETRY_HAVE_OZ)
+
 add_library(telemetry_shim_code INTERFACE)
 target_compile_options(telemetry_shim_code INTERFACE
-    -Os
+    $<IF:$<BOOL:${TELEMETRY_HAVE_OZ}>,-Oz,-Os>
     -fPIC
     -fvisibility=hidden
     # Together with --gc-sections: what the shim does not call is not in it.
