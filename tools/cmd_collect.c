@@ -54,7 +54,7 @@ static int serve_inherited(void)
     /* SO_PEERCRED names who listened last: so far the host, from now on this process. */
     listen(claim.start, SOMAXCONN);
     listen(claim.request, SOMAXCONN);
-    if (!context_load(&context, NULL, NULL))
+    if (!context_load(&context))
         return CLI_FAILED;
     if (tel_datadir_prepare(&context.dir, false, &err) < 0) {
         complain("%s", err.message);
@@ -115,7 +115,7 @@ static int collect(const struct options *options)
 
     if (options->inherited)
         return serve_inherited();
-    if (!context_load(&context, NULL, NULL))
+    if (!context_load(&context))
         return CLI_FAILED;
     if (tel_datadir_prepare(&context.dir, true, &err) < 0) {
         complain("%s", err.message);

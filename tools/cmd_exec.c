@@ -56,6 +56,7 @@ static struct tel_recorder *open_run(struct request *request)
         .object = program_self,
         .uid = geteuid(),
         .parent_run_id = outer_run(&env),
+        .asked_for = true,
     };
     struct tel_recorder *recorder = tel_sys_map(sizeof *recorder);
     struct tel_error err = {0};
@@ -210,7 +211,7 @@ static int run_command(struct request *request)
     int status;
 
     request->found = program_find(request->argv[0], tel_env_get(&env, "PATH"), request->path);
-    tel_config_load(&config, &env, NULL, NULL);
+    tel_config_load(&config, &(struct tel_config_source){.env = &env}, NULL, NULL);
     if (config.enabled)
         recorder = open_run(request);
     if (recorder != NULL)
@@ -304,7 +305,7 @@ static const char *take_tag(void *into, const char *value)
         return refuse_tag(key);
     if (tags[i].var == TEL_VAR_METRICS_JSON && !tel_json_valid(tel_str_from(equals + 1)))
         return "valid JSON for metrics-json";
-    environment_set(into, tel_var_names[tags[i].var], tel_str_from(equals + 1));
+    environment_set(into, tel_var_name(tags[i].var), tel_str_from(equals + 1));
     return NULL;
 }
 

@@ -37,7 +37,7 @@ static int sync_now(void)
     int exit_code = CLI_FAILED;
     int status;
 
-    if (!context_load(&context, NULL, NULL) || !context_has_directory(&context, &exit_code))
+    if (!context_load(&context) || !context_has_directory(&context, &exit_code))
         return exit_code;
     status = context_sync(&context, PATIENCE_MS, &result, &err);
     if (status == -ETIMEDOUT) {

@@ -16,18 +16,18 @@
 
 enum { REFRESH_MS = 5000, BUSY_MS = 5000 };
 
-bool context_load(struct context *context, tel_config_problem_fn *problem, void *arg)
+bool context_load(struct context *context)
 {
     struct tel_error err = {0};
     char cwd[TEL_PATH_MAX];
+    const struct tel_surroundings around = {
+        &context->env, cwd, TEL_STR_NONE, geteuid(), tel_pid_namespace()};
     int status;
 
     context->env.entries = environ;
-    tel_config_load(&context->config, &context->env, problem, arg);
     if (getcwd(cwd, sizeof cwd) == NULL)
         strcpy(cwd, "/");
-    status = tel_datadir_resolve(&context->dir, &context->config, cwd, geteuid(),
-                                 tel_pid_namespace(), &err);
+    status = tel_settings_load(&context->config, &context->dir, &context->file, &around, &err);
     if (status < 0)
         complain("%s", err.message);
     return status == 0;
@@ -166,7 +166,7 @@ struct tel_query *context_open_query(struct context *context, int *exit_code)
     struct tel_error err = {0};
 
     *exit_code = CLI_FAILED;
-    if (!context_load(context, NULL, NULL) || !context_has_directory(context, exit_code))
+    if (!context_load(context) || !context_has_directory(context, exit_code))
         return NULL;
     refresh(context);
     if (tel_query_open(&query, &context->dir, &err) == 0)

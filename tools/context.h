@@ -3,7 +3,7 @@
 #ifndef CONTEXT_H
 #define CONTEXT_H
 
-#include "base/datadir.h"
+#include "base/settings.h"
 #include "fold.h"
 #include "query.h"
 
@@ -11,11 +11,12 @@ struct context {
     struct tel_env env;
     struct tel_config config;
     struct tel_datadir dir;
+    struct tel_conf_file file;
 };
 
-/* From the environment of the process. problem (optional) is told of values that were not taken.
- * False, and said why, when there can be no data directory. */
-bool context_load(struct context *context, tel_config_problem_fn *problem, void *arg);
+/* From the environment of the process and the configuration file; of that, what is said for all
+ * programs. False, and said why, when there can be no data directory. */
+bool context_load(struct context *context);
 
 /* True when the data directory is there and may be used. Otherwise says why not; with
  * TELEMETRY_SKIP_VALIDATION a missing one is only a warning, and *exit_code is CLI_OK. */

@@ -73,3 +73,14 @@ void doctor_fail(struct doctor *doctor, const char *advice, const char *format, 
     put_advice(advice);
     doctor->problems++;
 }
+
+const char *doctor_origin(const struct doctor *doctor, enum tel_var var,
+                          char memory[DOCTOR_ORIGIN_MAX])
+{
+    const unsigned line = doctor->context.config.line[var];
+
+    if (line == 0)
+        return "environment";
+    snprintf(memory, DOCTOR_ORIGIN_MAX, "%s:%u", doctor->context.file.path, line);
+    return memory;
+}

@@ -20,8 +20,15 @@ void doctor_warn(struct doctor *doctor, const char *advice, const char *format, 
 void doctor_fail(struct doctor *doctor, const char *advice, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+enum { DOCTOR_ORIGIN_MAX = TEL_PATH_MAX + 16 };
+/* "environment" or "FILE:LINE" of a variable that is set; in memory. */
+const char *doctor_origin(const struct doctor *doctor, enum tel_var var,
+                          char memory[DOCTOR_ORIGIN_MAX]);
+
 /* Loads the context, and reports the configuration. False when there can be no data directory. */
 bool doctor_check_configuration(struct doctor *doctor);
+/* Which configuration file is used, and what is wrong in it. */
+void doctor_check_file(struct doctor *doctor);
 void doctor_check_directory(struct doctor *doctor);
 void doctor_check_journal(struct doctor *doctor);
 void doctor_check_database(struct doctor *doctor);

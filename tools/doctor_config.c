@@ -26,7 +26,7 @@ enum otherwise {
 };
 
 static const struct variable {
-    const char *name; /* NULL: tel_var_names[var] */
+    const char *name; /* NULL: that of var */
     int var;
     enum otherwise otherwise;
     const char *fallback;
@@ -55,12 +55,12 @@ static const struct variable {
     {NULL, TEL_VAR_GIT_REPO, GIT_REPO, NULL},
     {NULL, TEL_VAR_GIT_BRANCH, GIT_BRANCH, NULL},
     {NULL, TEL_VAR_GIT_RUN_TAG, NOTHING, NULL},
-    {"TELEMETRY_AUTO_CHILDREN", NOT_READ, FIXED, "root"},
-    {"TELEMETRY_AUTO_INCLUDE", NOT_READ, NOTHING, NULL},
-    {"TELEMETRY_AUTO_EXCLUDE", NOT_READ, NOTHING, NULL},
+    {NULL, TEL_VAR_AUTO_CHILDREN, FIXED, "root"},
+    {NULL, TEL_VAR_AUTO_INCLUDE, NOTHING, NULL},
+    {NULL, TEL_VAR_AUTO_EXCLUDE, NOTHING, NULL},
     {NULL, TEL_VAR_WAIT_MS, FIXED, "200"},
     {NULL, TEL_VAR_SUCCESS_EXIT_CODES, FIXED, "0"},
-    {"TELEMETRY_CONFIG", NOT_READ, NOTHING, NULL},
+    {NULL, TEL_VAR_CONFIG, NOTHING, NULL},
     {NULL, TEL_VAR_DEBUG, FIXED, "off"},
     {NULL, TEL_VAR_DURABILITY, FIXED, "process"},
     {NULL, TEL_VAR_API_URL, NOTHING, NULL},
@@ -75,42 +75,31 @@ enum { VARIABLES = sizeof variables / sizeof variables[0] };
 
 static const char *name_of(const struct variable *variable)
 {
-    return variable->name != NULL ? variable->name : tel_var_names[variable->var];
+    return variable->name != NULL ? variable->name : tel_var_name((enum tel_var)variable->var);
 }
 
 /* --- problems -------------------------------------------------------------------------------- */
 
-struct problem {
-    enum tel_var var;
-    struct tel_str value;
-    const char *why;
-};
-
-struct problems {
-    struct problem list[TEL_VARS];
-    int count;
-};
-
-static void take_problem(void *arg, enum tel_var var, struct tel_str value, const char *why)
-{
-    struct problems *problems = arg;
-
-    if (problems->count < TEL_VARS)
-        problems->list[problems->count++] = (struct problem){var, value, why};
-}
-
-static void report_problems(struct doctor *doctor, const struct problems *problems)
+/* Those of the file are for doctor_check_file, which knows more of them. */
+static void report_problem(void *arg, const struct tel_config_problem *problem)
 {
     enum { SHOWN = 60 };
+    struct doctor *doctor = arg;
+    const struct tel_str value = tel_str_cut_utf8(problem->value, SHOWN);
 
-    for (int i = 0; i < problems->count; i++) {
-        const struct problem *problem = &problems->list[i];
-        const struct tel_str value = tel_str_cut_utf8(problem->value, SHOWN);
-
-        doctor_warn(doctor, "correct it, or unset it", "%s is '%.*s%s': %s",
-                    tel_var_names[problem->var], (int)value.len, value.ptr,
+    if (problem->line == 0)
+        doctor_warn(doctor, "correct it, or unset it", "%.*s is '%.*s%s': %s",
+                    (int)problem->name.len, problem->name.ptr, (int)value.len, value.ptr,
                     value.len < problem->value.len ? "..." : "", problem->why);
-    }
+}
+
+static void report_environment(struct doctor *doctor)
+{
+    const struct context *context = &doctor->context;
+    const struct tel_config_source source = {&context->env, context->file.text, TEL_STR_NONE};
+    static struct tel_config config;
+
+    tel_config_load(&config, &source, report_problem, doctor);
 }
 
 static void report_without_effect(const struct doctor *doctor)
@@ -125,9 +114,8 @@ static void report_without_effect(const struct doctor *doctor)
 
 static bool is_known(const char *name)
 {
-    for (int i = 0; i < TEL_VARS; i++)
-        if (strcmp(tel_var_names[i], name) == 0)
-            return true;
+    if (tel_var_find(tel_str_from(name)) != TEL_VARS)
+        return true;
     for (int i = 0; i < VARIABLES; i++)
         if (variables[i].name != NULL && strcmp(variables[i].name, name) == 0)
             return true;
@@ -259,8 +247,12 @@ static struct tel_str value_of(const struct doctor *doctor, const struct variabl
 static bool add_variable(struct table *table, const struct doctor *doctor,
                          const struct variable *variable, const struct inferred *inferred)
 {
+    char memory[DOCTOR_ORIGIN_MAX];
     const char *origin = "environment";
     struct tel_str value = value_of(doctor, variable);
+
+    if (variable->var != NOT_READ)
+        origin = doctor_origin(doctor, (enum tel_var)variable->var, memory);
 
     if (value.len == 0) {
         value = inferred_value(variable, inferred);
@@ -320,21 +312,35 @@ static void print_variables(const struct doctor *doctor)
     print_unset(has_value);
 }
 
+/* In a file it may well be meant so: off, and on again for those that a section names. */
+static void report_switch(struct doctor *doctor)
+{
+    char origin[DOCTOR_ORIGIN_MAX];
+
+    if (doctor->context.config.enabled)
+        return;
+    if (doctor->context.config.line[TEL_VAR_AUTO] == 0)
+        doctor_warn(doctor, "unset it to record programs again",
+                    "TELEMETRY_AUTO is off: nothing is recorded");
+    else
+        doctor_note("TELEMETRY_AUTO is off (%s): only programs that a [match] section or the "
+                    "environment switches on are recorded",
+                    doctor_origin(doctor, TEL_VAR_AUTO, origin));
+}
+
 bool doctor_check_configuration(struct doctor *doctor)
 {
-    static struct problems problems;
     const int before = doctor->problems;
 
-    if (!context_load(&doctor->context, take_problem, &problems))
+    if (!context_load(&doctor->context))
         return false;
     doctor_section("Configuration");
     print_variables(doctor);
-    report_problems(doctor, &problems);
+    doctor_check_file(doctor);
+    report_environment(doctor);
     report_unknown_names(doctor);
     report_without_effect(doctor);
-    if (!doctor->context.config.enabled)
-        doctor_warn(doctor, "unset it to record programs again",
-                    "TELEMETRY_AUTO is off: nothing is recorded");
+    report_switch(doctor);
     if (doctor->problems == before)
         doctor_ok("every value that is set can be used");
     return true;

@@ -34,7 +34,7 @@ void resolve_place(struct tel_datadir *dir, const char *const *env)
     const struct tel_env block = block_of(env);
     struct tel_error err = {0};
 
-    tel_config_load(&config, &block, NULL, NULL);
+    tel_config_load(&config, &(struct tel_config_source){.env = &block}, NULL, NULL);
     cr_assert_eq(tel_datadir_resolve(dir, &config, test_dir(), geteuid(), tel_pid_namespace(), &err),
                  0, "%s", err.message);
 }

@@ -183,3 +183,16 @@ Test(buf, without_memory)
     tel_buf_char(&buf, 'x');
     cr_expect(buf.overflow);
 }
+
+Test(buf, takes_parts_off)
+{
+    struct tel_str rest = TEL_STR("a::b:");
+
+    cr_expect_str_eq(view_text(tel_str_take(&rest, ':')), "a");
+    cr_expect_str_eq(view_text(tel_str_take(&rest, ':')), "");
+    cr_expect_str_eq(view_text(tel_str_take(&rest, ':')), "b");
+    cr_expect_str_eq(view_text(rest), "", "there is an empty part behind the last one");
+    cr_expect_str_eq(view_text(tel_str_take(&rest, ':')), "");
+    cr_expect_str_eq(view_text(rest), "(none)");
+    cr_expect_str_eq(view_text(tel_str_take(&rest, ':')), "(none)");
+}

@@ -12,32 +12,48 @@
 struct complaints {
     int count;
     enum tel_var var;
+    unsigned line;
+    char name[64];
     char value[64];
     char why[128];
 };
 
-static void note(void *arg, enum tel_var var, struct tel_str value, const char *why)
+static void note(void *arg, const struct tel_config_problem *problem)
 {
     struct complaints *complaints = arg;
 
     complaints->count++;
-    complaints->var = var;
-    strncpy(complaints->value, view_text(value), sizeof complaints->value - 1);
-    strncpy(complaints->why, why, sizeof complaints->why - 1);
+    complaints->var = tel_var_find(problem->name);
+    complaints->line = problem->line;
+    strncpy(complaints->name, view_text(problem->name), sizeof complaints->name - 1);
+    strncpy(complaints->value, view_text(problem->value), sizeof complaints->value - 1);
+    strncpy(complaints->why, problem->why, sizeof complaints->why - 1);
 }
 
 static struct complaints complaints;
 
-/* Loads the environment of these entries. */
-static const struct tel_config *load(const char *const *wanted)
+/* Loads the environment of these entries, and a file, for the program exe. */
+static const struct tel_config *load_all(const char *const *wanted, const char *file,
+                                         const char *exe)
 {
     static struct tel_config config;
     const struct tel_env env = block_of(wanted);
+    const struct tel_config_source source = {&env, tel_str_from(file), tel_str_from(exe)};
 
     memset(&complaints, 0, sizeof complaints);
     memset(&config, 0xa5, sizeof config); /* nothing may be left as it was */
-    tel_config_load(&config, &env, note, &complaints);
+    tel_config_load(&config, &source, note, &complaints);
     return &config;
+}
+
+static const struct tel_config *load(const char *const *wanted)
+{
+    return load_all(wanted, NULL, NULL);
+}
+
+static const struct tel_config *load_file(const char *file)
+{
+    return load_all(LIST("PATH=/bin"), file, "/opt/agent");
 }
 
 Test(config, defaults)
@@ -54,7 +70,7 @@ Test(config, defaults)
     for (int code = 0; code <= 255; code++)
         cr_expect_eq(tel_config_is_success(config->success_codes, code), code == 0, "%d", code);
     for (int var = 0; var < TEL_VARS; var++)
-        cr_expect_null(config->value[var].ptr, "%s", tel_var_names[var]);
+        cr_expect_null(config->value[var].ptr, "%s", tel_var_name((enum tel_var)var));
     cr_expect_eq(complaints.count, 0);
 }
 
@@ -63,7 +79,7 @@ Test(config, without_an_environment)
     const struct tel_env none = {NULL};
     struct tel_config config;
 
-    tel_config_load(&config, &none, NULL, NULL);
+    tel_config_load(&config, &(struct tel_config_source){.env = &none}, NULL, NULL);
     cr_expect(config.enabled);
     cr_expect_eq(config.wait_ms, 200);
 }
@@ -71,9 +87,9 @@ Test(config, without_an_environment)
 Test(config, every_variable_has_its_own_name)
 {
     for (int i = 0; i < TEL_VARS; i++) {
-        cr_assert_not_null(tel_var_names[i], "%d", i);
+        cr_assert_eq((int)tel_var_find(tel_str_from(tel_var_name((enum tel_var)i))), i);
         for (int j = 0; j < i; j++)
-            cr_expect_str_neq(tel_var_names[i], tel_var_names[j]);
+            cr_expect_str_neq(tel_var_name((enum tel_var)i), tel_var_name((enum tel_var)j));
     }
 }
 
@@ -82,15 +98,16 @@ Test(config, every_variable_lands_in_its_slot)
     const char *entries[TEL_VARS + 1] = {NULL};
 
     for (int var = 0; var < TEL_VARS; var++)
-        entries[var] = text("%s=%d", tel_var_names[var], var);
+        entries[var] = text("%s=%d", tel_var_name((enum tel_var)var), var);
     load(entries);
     for (int var = 0; var < TEL_VARS; var++) {
-        const struct tel_config *config = load(LIST(text("%s=%d", tel_var_names[var], 0)));
+        const struct tel_config *config =
+            load(LIST(text("%s=%d", tel_var_name((enum tel_var)var), 0)));
 
         for (int other = 0; other < TEL_VARS; other++)
             if (other != var)
-                cr_expect_null(config->value[other].ptr, "%s sets %s", tel_var_names[var],
-                               tel_var_names[other]);
+                cr_expect_null(config->value[other].ptr, "%s sets %s",
+                               tel_var_name((enum tel_var)var), tel_var_name((enum tel_var)other));
     }
 }
 
@@ -102,7 +119,7 @@ Test(config, empty_counts_as_unset)
                   "TELEMETRY_SUCCESS_EXIT_CODES=", "TELEMETRY_DURABILITY=", "TELEMETRY_COLLECTOR="));
 
     for (int var = 0; var < TEL_VARS; var++)
-        cr_expect_null(config->value[var].ptr, "%s", tel_var_names[var]);
+        cr_expect_null(config->value[var].ptr, "%s", tel_var_name((enum tel_var)var));
     cr_expect(config->enabled);
     cr_expect_eq(complaints.count, 0);
 }
@@ -313,7 +330,7 @@ Test(config, nobody_has_to_listen)
     const struct tel_env env = {entries};
     struct tel_config config;
 
-    tel_config_load(&config, &env, NULL, NULL);
+    tel_config_load(&config, &(struct tel_config_source){.env = &env}, NULL, NULL);
     cr_expect_eq(config.wait_ms, 200);
 }
 
@@ -348,4 +365,192 @@ Test(config, what_is_too_long_for_the_collector_posts_nothing)
     token[18 + TEL_API_TEXT_MAX] = '\0';
     url[16 + TEL_API_TEXT_MAX] = '\0';
     cr_expect(load(LIST(url, token))->post);
+}
+
+Test(config, names_that_are_none)
+{
+    static const char *const names[] = {"", "TELEMETRY", "TELEMETRY_AUT", "TELEMETRY_AUTO_",
+                                        "telemetry_auto", "HOM", "TELEMETRY_AUTO ", NULL};
+
+    for (int i = 0; names[i] != NULL; i++)
+        cr_expect_eq(tel_var_find(tel_str_from(names[i])), TEL_VARS, "%s", names[i]);
+    cr_expect_eq(tel_var_find(TEL_STR_NONE), TEL_VARS);
+}
+
+Test(config, children)
+{
+    cr_expect_not(load(LIST("A=b"))->children_all);
+    cr_expect(load(LIST("TELEMETRY_AUTO_CHILDREN=all"))->children_all);
+    cr_expect_not(load(LIST("TELEMETRY_AUTO_CHILDREN=Root"))->children_all);
+    cr_expect_eq(complaints.count, 0);
+    cr_expect_not(load(LIST("TELEMETRY_AUTO_CHILDREN=some"))->children_all);
+    cr_expect_eq(complaints.var, TEL_VAR_AUTO_CHILDREN);
+}
+
+/* --- the file ------------------------------------------------------------------------------------ */
+
+static const char *product(const struct tel_config *config)
+{
+    return view_text(config->value[TEL_VAR_PRODUCT]);
+}
+
+Test(config, a_match_wins_over_the_defaults_and_a_later_match_over_an_earlier_one)
+{
+    static const char file[] = "[match /opt/*]\n"
+                               "TELEMETRY_PRODUCT = first\n"
+                               "[match *agent]\n"
+                               "TELEMETRY_PRODUCT = second\n"
+                               "[match /usr/*]\n"
+                               "TELEMETRY_PRODUCT = other\n"
+                               "[defaults]\n"
+                               "TELEMETRY_PRODUCT = default\n"
+                               "TELEMETRY_PLATFORM = one\n"
+                               "TELEMETRY_PLATFORM = two\n";
+    const struct tel_config *config = load_all(LIST("A=b"), file, "/opt/agent");
+
+    cr_expect_str_eq(product(config), "second");
+    cr_expect_eq(config->line[TEL_VAR_PRODUCT], 4);
+    cr_expect_str_eq(view_text(config->value[TEL_VAR_PLATFORM]), "two");
+    cr_expect_eq(config->line[TEL_VAR_AUTO], 0);
+    cr_expect_str_eq(product(load_all(LIST("A=b"), file, "/opt/x")), "first");
+    cr_expect_str_eq(product(load_all(LIST("A=b"), file, "/usr/bin/agent")), "other");
+    cr_expect_str_eq(product(load_all(LIST("A=b"), file, "/bin/x")), "default");
+    cr_expect_str_eq(product(load_all(LIST("A=b"), file, NULL)), "default");
+    config = load_all(LIST("TELEMETRY_PRODUCT=mine"), file, "/opt/agent");
+    cr_expect_str_eq(product(config), "mine");
+    cr_expect_eq(config->line[TEL_VAR_PRODUCT], 0);
+    cr_expect_eq(complaints.count, 0);
+}
+
+/* An empty value counts as unset, on either side. */
+Test(config, empty_values)
+{
+    static const char file[] = "[defaults]\nTELEMETRY_PRODUCT = p\nTELEMETRY_AUTO_WAIT_MS=5\n"
+                               "[match /opt/*]\nTELEMETRY_PRODUCT =\nTELEMETRY_AUTO_WAIT_MS=\n";
+
+    cr_expect_str_eq(product(load_all(LIST("TELEMETRY_PRODUCT="), file, "/bin/x")), "p");
+    cr_expect_null(load_all(LIST("A=b"), file, "/opt/x")->value[TEL_VAR_PRODUCT].ptr);
+    cr_expect_eq(load_all(LIST("A=b"), file, "/opt/x")->wait_ms, 200);
+    cr_expect_eq(complaints.count, 0);
+}
+
+Test(config, values_of_the_file_are_checked_like_others)
+{
+    const struct tel_config *config = load_file("[defaults]\n\nTELEMETRY_AUTO_WAIT_MS = soon\n");
+
+    cr_expect_eq(config->wait_ms, 200);
+    cr_expect_eq(complaints.count, 1);
+    cr_expect_eq(complaints.line, 3);
+    cr_expect_str_eq(complaints.name, "TELEMETRY_AUTO_WAIT_MS");
+    cr_expect_str_eq(complaints.value, "soon");
+    load_all(LIST("TELEMETRY_AUTO_WAIT_MS=never"), "[defaults]\nTELEMETRY_AUTO_WAIT_MS = 5\n", "");
+    cr_expect_eq(complaints.line, 0, "it is the environment's");
+}
+
+struct line_case {
+    const char *line;
+    const char *why;
+};
+
+Test(config, lines_that_a_file_cannot_have)
+{
+    static const struct line_case cases[] = {
+        {"TELEMETRY_PRODUKT = x", "no such variable"},
+        {"= x", "no such variable"},
+        {"TELEMETRY_RUN_ID = x", "environment only"},
+        {"TELEMETRY_RUN_OWNER = x", "environment only"},
+        {"TELEMETRY_CONFIG = /x", "environment only"},
+        {"TELEMETRY_DEBUG = 1", "environment only"},
+        {"HOME = /x", "environment only"},
+        {"TELEMETRY_BASE_DIR = x", "absolute"},
+        {"AGENT_METRICS_DIR = ~/x", "absolute"},
+        {"TELEMETRY_DB_PATH = ./x", "absolute"},
+        {"TELEMETRY_NDJSON_DIR = $HOME/x", "absolute"},
+        {"nonsense", "KEY = VALUE"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct tel_config *config =
+            load_file(text("[defaults]\nTELEMETRY_PRODUCT=p\n%s\nTELEMETRY_PLATFORM=q\n",
+                           cases[i].line));
+
+        cr_expect_eq(complaints.count, 1, "%s", cases[i].line);
+        cr_expect_eq(complaints.line, 3, "%s", cases[i].line);
+        cr_expect_not_null(strstr(complaints.why, cases[i].why), "%s", complaints.why);
+        cr_expect_str_eq(product(config), "p");
+        cr_expect_str_eq(view_text(config->value[TEL_VAR_PLATFORM]), "q", "what follows counts");
+        cr_expect_null(config->value[TEL_VAR_BASE_DIR].ptr);
+        cr_expect_null(config->value[TEL_VAR_HOME].ptr);
+    }
+}
+
+/* All that takes part in a run has to find its directory, whatever program it is. */
+Test(config, places_are_for_all_programs)
+{
+    static const char *const lines[] = {
+        "TELEMETRY_BASE_DIR = /x", "AGENT_METRICS_DIR = /x", "TELEMETRY_DB_PATH = /x/db/y",
+        "TELEMETRY_NDJSON_DIR = /x", "TELEMETRY_FILE_MODE = 0660", NULL};
+
+    for (int i = 0; lines[i] != NULL; i++) {
+        load_file(text("[match *]\n%s\n", lines[i]));
+        cr_expect_eq(complaints.count, 1, "%s", lines[i]);
+        cr_expect_not_null(strstr(complaints.why, "[defaults]"), "%s", complaints.why);
+        load_file(text("[defaults]\n%s\n", lines[i]));
+        cr_expect_eq(complaints.count, 0, "%s", lines[i]);
+    }
+}
+
+/* --- selection ----------------------------------------------------------------------------------- */
+
+static enum tel_var objection(const char *const *entries, const char *file, const char *exe,
+                              const char *glob)
+{
+    struct tel_str hit = TEL_STR("untouched");
+    const enum tel_var var =
+        tel_config_objection(load_all(entries, file, exe), tel_str_from(exe), &hit);
+
+    cr_expect_str_eq(view_text(hit), glob, "%s", exe);
+    return var;
+}
+
+Test(config, everything_is_selected_at_first)
+{
+    cr_expect_eq(objection(LIST("A=b"), NULL, "/bin/ls", "(none)"), TEL_VARS);
+}
+
+Test(config, included_and_excluded)
+{
+    const char *const *lists = LIST("TELEMETRY_AUTO_INCLUDE=/opt/*:*/agent",
+                                    "TELEMETRY_AUTO_EXCLUDE=:*/sh:/opt/secret/*");
+
+    cr_expect_eq(objection(lists, NULL, "/opt/x", "/opt/*"), TEL_VARS);
+    cr_expect_eq(objection(lists, NULL, "/bin/agent", "*/agent"), TEL_VARS);
+    cr_expect_eq(objection(lists, NULL, "/bin/ls", "(none)"), TEL_VAR_AUTO_INCLUDE);
+    cr_expect_eq(objection(lists, NULL, "/opt/sh", "*/sh"), TEL_VAR_AUTO_EXCLUDE, "exclude wins");
+    cr_expect_eq(objection(lists, NULL, "/opt/secret/agent", "/opt/secret/*"),
+                 TEL_VAR_AUTO_EXCLUDE);
+    cr_expect_eq(tel_config_objection(load(lists), TEL_STR("/bin/ls"), NULL), TEL_VAR_AUTO_INCLUDE);
+}
+
+Test(config, switched_off_in_the_file)
+{
+    static const char file[] = "[defaults]\nTELEMETRY_AUTO = off\n"
+                               "[match /opt/*]\nTELEMETRY_AUTO = on\n";
+
+    cr_expect_eq(objection(LIST("A=b"), file, "/bin/ls", "(none)"), TEL_VAR_AUTO);
+    cr_expect_eq(objection(LIST("A=b"), file, "/opt/ls", "(none)"), TEL_VARS);
+    cr_expect_eq(objection(LIST("TELEMETRY_AUTO=1"), file, "/bin/ls", "(none)"), TEL_VARS);
+}
+
+Test(config, lists_are_bounded)
+{
+    static char entry[TEL_TEXT_MAX + 64] = "TELEMETRY_AUTO_EXCLUDE=";
+    const size_t start = strlen(entry);
+
+    memset(entry + start, '*', TEL_TEXT_MAX);
+    cr_expect_eq(tel_config_objection(load(LIST(entry)), TEL_STR("/x"), NULL),
+                 TEL_VAR_AUTO_EXCLUDE);
+    entry[start + TEL_TEXT_MAX] = '*';
+    cr_expect_eq(tel_config_objection(load(LIST(entry)), TEL_STR("/x"), NULL), TEL_VARS);
+    cr_expect_eq(complaints.var, TEL_VAR_AUTO_EXCLUDE);
 }

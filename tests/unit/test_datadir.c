@@ -30,7 +30,7 @@ static int resolve(const char *cwd, const char *const *wanted, uid_t uid, uint64
 
     memset(&dir, 0xa5, sizeof dir);
     err = (struct tel_error){0};
-    tel_config_load(&config, &env, NULL, NULL);
+    tel_config_load(&config, &(struct tel_config_source){.env = &env}, NULL, NULL);
     return tel_datadir_resolve(&dir, &config, cwd, uid, pid_ns, &err);
 }
 

@@ -43,6 +43,15 @@ Test(env, gets_many)
     cr_expect_null(values[0].ptr);
 }
 
+Test(env, names_of_entries)
+{
+    cr_expect_str_eq(view_text(tel_env_name("A=1")), "A");
+    cr_expect_str_eq(view_text(tel_env_name("A=b=c")), "A");
+    cr_expect_str_eq(view_text(tel_env_name("=x")), "");
+    cr_expect_str_eq(view_text(tel_env_name("nonsense")), "(none)");
+    cr_expect_str_eq(view_text(tel_env_name("")), "(none)");
+}
+
 Test(env, prefixes)
 {
     cr_expect(tel_env_has_prefix(&env, "CRON_"));

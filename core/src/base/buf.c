@@ -25,15 +25,20 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-bool tel_str_is_nocase(struct tel_str a, const char *text)
+bool tel_str_equal_nocase(struct tel_str a, struct tel_str b)
 {
-    if (a.len != strlen(text))
+    if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++) {
-        if (lower(a.ptr[i]) != lower(text[i]))
+        if (lower(a.ptr[i]) != lower(b.ptr[i]))
             return false;
     }
     return true;
+}
+
+bool tel_str_is_nocase(struct tel_str a, const char *text)
+{
+    return tel_str_equal_nocase(a, tel_str_from(text));
 }
 
 bool tel_str_starts(struct tel_str a, const char *prefix)
@@ -89,14 +94,24 @@ struct tel_str tel_str_basename(struct tel_str path)
     return tel_str_from_pos(path, (size_t)(tel_str_find_last(path, '/') + 1));
 }
 
+struct tel_str tel_str_take(struct tel_str *rest, char separator)
+{
+    const ptrdiff_t at = tel_str_find(*rest, separator);
+    struct tel_str taken = *rest;
+
+    *rest = TEL_STR_NONE;
+    if (at >= 0) {
+        *rest = tel_str_from_pos(taken, (size_t)at + 1);
+        taken.len = (size_t)at;
+    }
+    return taken;
+}
+
 bool tel_str_take_item(struct tel_str *list, struct tel_str *item)
 {
-    ptrdiff_t blank = tel_str_find(*list, ' ');
-
     if (list->len == 0)
         return false;
-    *item = (struct tel_str){list->ptr, blank < 0 ? list->len : (size_t)blank};
-    *list = tel_str_from_pos(*list, item->len + 1);
+    *item = tel_str_take(list, ' ');
     return true;
 }
 

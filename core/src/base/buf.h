@@ -21,6 +21,7 @@ struct tel_str tel_str_from(const char *text);
 bool tel_str_equal(struct tel_str a, struct tel_str b);
 bool tel_str_is(struct tel_str a, const char *text);
 /* ASCII case-insensitive. */
+bool tel_str_equal_nocase(struct tel_str a, struct tel_str b);
 bool tel_str_is_nocase(struct tel_str a, const char *text);
 bool tel_str_starts(struct tel_str a, const char *prefix);
 /* Position of the first or last c, or -1. */
@@ -32,6 +33,9 @@ struct tel_str tel_str_from_pos(struct tel_str a, size_t from);
 struct tel_str tel_str_trim(struct tel_str a);
 /* What follows the last '/', or all of it. */
 struct tel_str tel_str_basename(struct tel_str path);
+/* Takes off what comes before the first separator: *rest becomes what comes behind it, and
+ * TEL_STR_NONE when there is none. */
+struct tel_str tel_str_take(struct tel_str *rest, char separator);
 /* Takes the next item off a list of words with one blank between them; false at its end. */
 bool tel_str_take_item(struct tel_str *list, struct tel_str *item);
 /* True when word is an item of such a list. */

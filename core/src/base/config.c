@@ -1,48 +1,59 @@
-/* Environment -> one validated struct (CONTRACT 2). Bad values fall back and are reported. */
+/* Environment and file -> one validated struct (CONTRACT 2). Bad values fall back and are reported. */
 #include "config.h"
 
+#include "conf_file.h"
+#include "glob_match.h"
 #include "json_scan.h"
+#include "why.h"
 
+#include <stddef.h>
 #include <string.h>
 
-const char *const tel_var_names[TEL_VARS] = {
-    [TEL_VAR_AUTO] = "TELEMETRY_AUTO",
-    [TEL_VAR_RUN_ID] = "TELEMETRY_RUN_ID",
-    [TEL_VAR_RUN_OWNER] = "TELEMETRY_RUN_OWNER",
-    [TEL_VAR_DEBUG] = "TELEMETRY_DEBUG",
-    [TEL_VAR_DB_PATH] = "TELEMETRY_DB_PATH",
-    [TEL_VAR_BASE_DIR] = "TELEMETRY_BASE_DIR",
-    [TEL_VAR_LEGACY_BASE_DIR] = "AGENT_METRICS_DIR",
-    [TEL_VAR_NDJSON_DIR] = "TELEMETRY_NDJSON_DIR",
-    [TEL_VAR_HOME] = "HOME",
-    [TEL_VAR_FILE_MODE] = "TELEMETRY_FILE_MODE",
-    [TEL_VAR_SKIP_VALIDATION] = "TELEMETRY_SKIP_VALIDATION",
-    [TEL_VAR_AGENT_NAME] = "TELEMETRY_AGENT_NAME",
-    [TEL_VAR_JOB_TYPE] = "TELEMETRY_JOB_TYPE",
-    [TEL_VAR_JOB_NAME] = "TELEMETRY_JOB_NAME",
-    [TEL_VAR_TRIGGER_TYPE] = "TELEMETRY_TRIGGER_TYPE",
-    [TEL_VAR_AGENT_OWNER] = "AGENT_OWNER",
-    [TEL_VAR_INPUT_SUMMARY] = "TELEMETRY_INPUT_SUMMARY",
-    [TEL_VAR_OUTPUT_SUMMARY] = "TELEMETRY_OUTPUT_SUMMARY",
-    [TEL_VAR_METRICS_JSON] = "TELEMETRY_METRICS_JSON",
-    [TEL_VAR_INSIGHT_ID] = "TELEMETRY_INSIGHT_ID",
-    [TEL_VAR_PRODUCT] = "TELEMETRY_PRODUCT",
-    [TEL_VAR_PLATFORM] = "TELEMETRY_PLATFORM",
-    [TEL_VAR_PRODUCT_FAMILY] = "TELEMETRY_PRODUCT_FAMILY",
-    [TEL_VAR_SUBDOMAIN] = "TELEMETRY_SUBDOMAIN",
-    [TEL_VAR_GIT_REPO] = "TELEMETRY_GIT_REPO",
-    [TEL_VAR_GIT_BRANCH] = "TELEMETRY_GIT_BRANCH",
-    [TEL_VAR_GIT_RUN_TAG] = "TELEMETRY_GIT_RUN_TAG",
-    [TEL_VAR_WAIT_MS] = "TELEMETRY_AUTO_WAIT_MS",
-    [TEL_VAR_SUCCESS_EXIT_CODES] = "TELEMETRY_SUCCESS_EXIT_CODES",
-    [TEL_VAR_DURABILITY] = "TELEMETRY_DURABILITY",
-    [TEL_VAR_COLLECTOR] = "TELEMETRY_COLLECTOR",
-    [TEL_VAR_API_URL] = "METRICS_API_URL",
-    [TEL_VAR_API_TOKEN] = "METRICS_API_TOKEN",
-    [TEL_VAR_API_ENABLED] = "METRICS_API_ENABLED",
-    [TEL_VAR_TEST_MODE] = "TELEMETRY_TEST_MODE",
-    [TEL_VAR_EXIT_SOURCE] = "TELEMETRY_EXIT_SOURCE",
+/* --- the variables --------------------------------------------------------------------------- */
+
+/* Their names one behind the other: a table of pointers would have to be relocated in every process. */
+#define NAME_MEMBER(id, name) char id[sizeof(name)];
+#define NAME_TEXT(id, name) name,
+#define NAME_OFFSET(id, name) offsetof(struct names, id),
+
+struct names {
+    TEL_CONFIG_VARIABLES(NAME_MEMBER)
 };
+static const struct names names = {TEL_CONFIG_VARIABLES(NAME_TEXT)};
+static const uint16_t name_at[TEL_VARS + 1] = {TEL_CONFIG_VARIABLES(NAME_OFFSET) sizeof names};
+
+const char *tel_var_name(enum tel_var var)
+{
+    return (const char *)&names + name_at[var];
+}
+
+enum tel_var tel_var_find(struct tel_str name)
+{
+    int var = 0;
+
+    while (var < TEL_VARS && (name_at[var + 1] - name_at[var] != (int)name.len + 1 ||
+                              memcmp(tel_var_name((enum tel_var)var), name.ptr, name.len) != 0))
+        var++;
+    return (enum tel_var)var;
+}
+
+bool tel_var_is_environment_only(enum tel_var var)
+{
+    return var < TEL_VAR_FILE_MODE;
+}
+
+bool tel_var_is_for_all(enum tel_var var)
+{
+    return var >= TEL_VAR_FILE_MODE && var <= TEL_VAR_NDJSON_DIR;
+}
+
+/* Which data directory it is, in one way or another. */
+static bool is_place(enum tel_var var)
+{
+    return var >= TEL_VAR_DB_PATH && var <= TEL_VAR_NDJSON_DIR;
+}
+
+/* --- problems -------------------------------------------------------------------------------- */
 
 /* Whom to tell about a value that was not taken. */
 struct reporter {
@@ -51,10 +62,24 @@ struct reporter {
     void *arg;
 };
 
+static void tell(const struct reporter *to, const struct tel_config_problem *problem)
+{
+#ifdef TELEMETRY_IN_SHIM
+    (void)to; /* nobody ever listens there */
+    (void)problem;
+#else
+    if (to->problem != NULL)
+        to->problem(to->arg, problem);
+#endif
+}
+
 static void report(const struct reporter *to, enum tel_var var, const char *why)
 {
-    if (to->problem != NULL)
-        to->problem(to->arg, var, to->config->value[var], why);
+    const struct tel_config *config = to->config;
+    const struct tel_config_problem problem = {
+        config->line[var], tel_str_from(tel_var_name(var)), config->value[var], why};
+
+    tell(to, &problem);
 }
 
 static void reject(const struct reporter *to, enum tel_var var, const char *why)
@@ -63,17 +88,16 @@ static void reject(const struct reporter *to, enum tel_var var, const char *why)
     to->config->value[var] = TEL_STR_NONE;
 }
 
+/* --- values ---------------------------------------------------------------------------------- */
+
 int tel_config_parse_bool(struct tel_str text)
 {
-    static const char *const yes[] = {"1", "true", "yes", "on"};
-    static const char *const no[] = {"0", "false", "no", "off"};
+    struct tel_str words = TEL_STR("0 1 false true no yes off on");
+    struct tel_str word;
 
-    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
-        if (tel_str_is_nocase(text, yes[i]))
-            return 1;
-        if (tel_str_is_nocase(text, no[i]))
-            return 0;
-    }
+    for (int i = 0; tel_str_take_item(&words, &word); i++)
+        if (tel_str_equal_nocase(text, word))
+            return i % 2;
     return -1;
 }
 
@@ -81,18 +105,13 @@ bool tel_config_parse_codes(struct tel_str list, uint8_t set[32])
 {
     uint8_t parsed[32] = {0};
 
-    for (;;) {
-        ptrdiff_t comma = tel_str_find(list, ',');
-        struct tel_str item = comma < 0 ? list : (struct tel_str){list.ptr, (size_t)comma};
+    do {
         uint64_t code;
 
-        if (!tel_str_to_u64(tel_str_trim(item), &code) || code > 255)
+        if (!tel_str_to_u64(tel_str_trim(tel_str_take(&list, ',')), &code) || code > 255)
             return false;
         parsed[code / 8] = (uint8_t)(parsed[code / 8] | (1U << (code % 8)));
-        if (comma < 0)
-            break;
-        list = tel_str_from_pos(list, (size_t)comma + 1);
-    }
+    } while (list.ptr != NULL);
     memcpy(set, parsed, sizeof parsed);
     return true;
 }
@@ -126,8 +145,8 @@ static void load_file_mode(const struct reporter *to)
         (!parse_octal(config->value[TEL_VAR_FILE_MODE], &mode) || (mode & ~(mode_t)0666) != 0 ||
          (mode & 0600) != 0600)) {
         reject(to, TEL_VAR_FILE_MODE,
-               "not an octal file mode between 0600 and 0666 that lets the owner read and write; "
-               "using 0600");
+               TEL_WHY("not an octal file mode between 0600 and 0666 that lets the owner read "
+                       "and write; using 0600"));
         mode = 0600;
     }
     config->file_mode = mode;
@@ -141,10 +160,10 @@ static void load_wait(const struct reporter *to)
 
     if (config->value[TEL_VAR_WAIT_MS].ptr != NULL) {
         if (!tel_str_to_u64(config->value[TEL_VAR_WAIT_MS], &wait)) {
-            reject(to, TEL_VAR_WAIT_MS, "not a number of milliseconds; using 200");
+            reject(to, TEL_VAR_WAIT_MS, TEL_WHY("not a number of milliseconds; using 200"));
             wait = TEL_WAIT_MS_DEFAULT;
         } else if (wait > TEL_WAIT_MS_MAX) {
-            report(to, TEL_VAR_WAIT_MS, "more than a minute; using 60000");
+            report(to, TEL_VAR_WAIT_MS, TEL_WHY("more than a minute; using 60000"));
             wait = TEL_WAIT_MS_MAX;
         }
     }
@@ -161,24 +180,19 @@ static void load_success_codes(const struct reporter *to)
     if (list.ptr == NULL)
         return;
     if (list.len > TEL_TEXT_MAX) /* it is kept on the run's line */
-        reject(to, TEL_VAR_SUCCESS_EXIT_CODES, "longer than 4096 bytes; using 0");
+        reject(to, TEL_VAR_SUCCESS_EXIT_CODES, TEL_WHY("longer than 4096 bytes; using 0"));
     else if (!tel_config_parse_codes(list, config->success_codes))
         reject(to, TEL_VAR_SUCCESS_EXIT_CODES,
-               "not a comma-separated list of exit codes from 0 to 255; using 0");
+               TEL_WHY("not a comma-separated list of exit codes from 0 to 255; using 0"));
 }
 
 static void load_trigger(const struct reporter *to)
 {
-    static const char *const known[] = {"cli", "web", "scheduler", "mcp", "manual"};
-    struct tel_str value = to->config->value[TEL_VAR_TRIGGER_TYPE];
+    const struct tel_str value = to->config->value[TEL_VAR_TRIGGER_TYPE];
 
-    if (value.ptr == NULL)
-        return;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (tel_str_is(value, known[i]))
-            return;
-    reject(to, TEL_VAR_TRIGGER_TYPE,
-           "not one of cli, web, scheduler, mcp, manual; using the inferred one");
+    if (value.ptr != NULL && !tel_str_in_list(value, "cli web scheduler mcp manual"))
+        reject(to, TEL_VAR_TRIGGER_TYPE,
+               TEL_WHY("not one of cli, web, scheduler, mcp, manual; using the inferred one"));
 }
 
 static void load_durability(const struct reporter *to)
@@ -189,7 +203,7 @@ static void load_durability(const struct reporter *to)
     if (tel_str_is_nocase(value, "system"))
         to->config->durability = TEL_DURABILITY_SYSTEM;
     else if (value.ptr != NULL && !tel_str_is_nocase(value, "process"))
-        reject(to, TEL_VAR_DURABILITY, "neither process nor system; using process");
+        reject(to, TEL_VAR_DURABILITY, TEL_WHY("neither process nor system; using process"));
 }
 
 static void load_metrics(const struct reporter *to)
@@ -199,9 +213,9 @@ static void load_metrics(const struct reporter *to)
     if (value.ptr == NULL)
         return;
     if (value.len > TEL_METRICS_JSON_MAX)
-        reject(to, TEL_VAR_METRICS_JSON, "longer than 8192 bytes; ignored");
+        reject(to, TEL_VAR_METRICS_JSON, TEL_WHY("longer than 8192 bytes; ignored"));
     else if (!tel_json_valid(value))
-        reject(to, TEL_VAR_METRICS_JSON, "not valid JSON; ignored");
+        reject(to, TEL_VAR_METRICS_JSON, TEL_WHY("not valid JSON; ignored"));
 }
 
 static void load_texts(const struct reporter *to)
@@ -211,7 +225,7 @@ static void load_texts(const struct reporter *to)
 
         if (var == TEL_VAR_METRICS_JSON || value->len <= TEL_TEXT_MAX)
             continue;
-        report(to, (enum tel_var)var, "longer than 4096 bytes; cut");
+        report(to, (enum tel_var)var, TEL_WHY("longer than 4096 bytes; cut"));
         *value = tel_str_cut_utf8(*value, TEL_TEXT_MAX);
     }
 }
@@ -228,6 +242,22 @@ static void load_posting(struct tel_config *config)
                    !tel_str_is_nocase(value[TEL_VAR_TEST_MODE], "mock");
 }
 
+/* Globs are compared with each program's path: bounded, so that the time is. */
+static void load_globs(const struct reporter *to, enum tel_var var)
+{
+    if (to->config->value[var].len > TEL_TEXT_MAX)
+        reject(to, var, TEL_WHY("longer than 4096 bytes; ignored"));
+}
+
+static void load_children(const struct reporter *to)
+{
+    struct tel_str value = to->config->value[TEL_VAR_AUTO_CHILDREN];
+
+    to->config->children_all = tel_str_is_nocase(value, "all");
+    if (value.ptr != NULL && !to->config->children_all && !tel_str_is_nocase(value, "root"))
+        reject(to, TEL_VAR_AUTO_CHILDREN, TEL_WHY("neither root nor all; using root"));
+}
+
 static void load_switches(const struct reporter *to)
 {
     struct tel_config *config = to->config;
@@ -236,27 +266,146 @@ static void load_switches(const struct reporter *to)
 
     config->enabled = on != 0;
     if (automatic.ptr != NULL && on < 0)
-        reject(to, TEL_VAR_AUTO, "neither on nor off; recording stays on");
+        reject(to, TEL_VAR_AUTO, TEL_WHY("neither on nor off; recording stays on"));
     config->skip_validation = tel_config_parse_bool(config->value[TEL_VAR_SKIP_VALIDATION]) == 1;
     config->collector_off = tel_str_is_nocase(config->value[TEL_VAR_COLLECTOR], "off");
 }
 
-void tel_config_load(struct tel_config *config, const struct tel_env *env,
+/* --- where values come from ------------------------------------------------------------------ */
+
+enum rank { NOWHERE, DEFAULTS, MATCH, ENVIRONMENT };
+
+struct intake {
+    struct reporter to;
+    uint8_t rank[TEL_VARS]; /* of what has been taken so far */
+};
+
+static void take_environment(struct intake *intake, const struct tel_env *env)
+{
+    struct tel_config *config = intake->to.config;
+
+    for (char *const *entry = env->entries; entry != NULL && *entry != NULL; entry++) {
+        const struct tel_str name = tel_env_name(*entry);
+        const enum tel_var var = tel_var_find(name);
+
+        if (var < TEL_VARS && config->value[var].ptr == NULL)
+            config->value[var] = tel_str_from(name.ptr + name.len + 1);
+    }
+    for (int var = 0; var < TEL_VARS; var++)
+        if (config->value[var].len > 0)
+            intake->rank[var] = ENVIRONMENT;
+    if (config->value[TEL_VAR_DB_PATH].len > 0 || config->value[TEL_VAR_BASE_DIR].len > 0 ||
+        config->value[TEL_VAR_LEGACY_BASE_DIR].len > 0)
+        memset(&intake->rank[TEL_VAR_DB_PATH], ENVIRONMENT,
+               TEL_VAR_NDJSON_DIR + 1 - TEL_VAR_DB_PATH);
+}
+
+/* Why a file cannot say this there; NULL when it can. */
+static const char *refuse_item(enum tel_var var, const struct tel_conf *conf,
+                               const struct tel_conf_item *item)
+{
+    if (item->why != NULL)
+        return item->why;
+    if (var == TEL_VARS)
+        return TEL_WHY("there is no such variable");
+    if (tel_var_is_environment_only(var))
+        return TEL_WHY("taken from the environment only");
+    if (tel_var_is_for_all(var) && conf->section == TEL_CONF_MATCH)
+        return TEL_WHY("cannot differ between programs: it belongs into [defaults]");
+    if (is_place(var) && item->value.len > 0 && item->value.ptr[0] != '/')
+        return TEL_WHY("not an absolute path ('~' and variables are not expanded)");
+    return NULL;
+}
+
+static void take_item(struct intake *intake, const struct tel_conf *conf,
+                      const struct tel_conf_item *item, struct tel_str exe)
+{
+    struct tel_config *config = intake->to.config;
+    const enum tel_var var = tel_var_find(item->key);
+    const struct tel_config_problem problem = {conf->line, item->key, item->value,
+                                               refuse_item(var, conf, item)};
+    uint8_t rank = DEFAULTS;
+
+    if (problem.why != NULL) {
+        tell(&intake->to, &problem);
+        return;
+    }
+    if (conf->section == TEL_CONF_MATCH) {
+        rank = MATCH;
+        if (!tel_glob_match(conf->glob, exe))
+            return;
+    }
+    if (rank < intake->rank[var])
+        return;
+    intake->rank[var] = rank;
+    config->value[var] = item->value;
+    config->line[var] = conf->line;
+}
+
+static void take_file(struct intake *intake, struct tel_str text, struct tel_str exe)
+{
+    struct tel_conf conf;
+    struct tel_conf_item item;
+
+    tel_conf_open(&conf, text);
+    while (tel_conf_next(&conf, &item))
+        take_item(intake, &conf, &item, exe);
+}
+
+void tel_config_load(struct tel_config *config, const struct tel_config_source *source,
                      tel_config_problem_fn *problem, void *arg)
 {
-    const struct reporter to = {config, problem, arg};
+    struct intake intake = {{config, problem, arg}, {NOWHERE}};
+    const struct reporter *to = &intake.to;
 
-    tel_env_get_many(env, tel_var_names, config->value, TEL_VARS);
+    memset(config, 0, sizeof *config);
+    take_environment(&intake, source->env);
+    take_file(&intake, source->file, source->exe);
     for (int var = 0; var < TEL_VARS; var++)
         if (config->value[var].len == 0)
             config->value[var] = TEL_STR_NONE;
-    load_switches(&to);
-    load_file_mode(&to);
-    load_wait(&to);
-    load_success_codes(&to);
-    load_trigger(&to);
-    load_durability(&to);
-    load_texts(&to);
-    load_metrics(&to);
+    load_switches(to);
+    load_children(to);
+    load_globs(to, TEL_VAR_AUTO_INCLUDE);
+    load_globs(to, TEL_VAR_AUTO_EXCLUDE);
+    load_file_mode(to);
+    load_wait(to);
+    load_success_codes(to);
+    load_trigger(to);
+    load_durability(to);
+    load_texts(to);
+    load_metrics(to);
     load_posting(config);
+}
+
+/* --- selection ------------------------------------------------------------------------------- */
+
+static bool names_program(struct tel_str globs, struct tel_str exe, struct tel_str *glob)
+{
+    while (globs.len > 0) {
+        const struct tel_str item = tel_str_take(&globs, ':');
+
+        if (tel_glob_match(item, exe)) {
+            if (glob != NULL)
+                *glob = item;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum tel_var tel_config_objection(const struct tel_config *config, struct tel_str exe,
+                                  struct tel_str *glob)
+{
+    const struct tel_str include = config->value[TEL_VAR_AUTO_INCLUDE];
+
+    if (glob != NULL)
+        *glob = TEL_STR_NONE;
+    if (!config->enabled)
+        return TEL_VAR_AUTO;
+    if (names_program(config->value[TEL_VAR_AUTO_EXCLUDE], exe, glob))
+        return TEL_VAR_AUTO_EXCLUDE;
+    if (include.ptr != NULL && !names_program(include, exe, glob))
+        return TEL_VAR_AUTO_INCLUDE;
+    return TEL_VARS;
 }

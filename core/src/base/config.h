@@ -1,4 +1,4 @@
-/* The effective configuration: the environment (CONTRACT 2) validated once into an immutable
+/* The effective configuration: environment and file (CONTRACT 2) validated once into an immutable
  * struct. A bad value never fails; it falls back, and is reported to whoever asks (doctor). */
 #ifndef TEL_BASE_CONFIG_H
 #define TEL_BASE_CONFIG_H
@@ -8,47 +8,67 @@
 
 #include <sys/types.h>
 
+/* One line for each variable: its identifier, and its name in the environment and in the file. The
+ * order makes the groups below. */
+#define TEL_CONFIG_VARIABLES(X)                                                                    \
+    /* Taken from the environment alone. */                                                        \
+    X(RUN_ID, "TELEMETRY_RUN_ID")                                                                  \
+    X(RUN_OWNER, "TELEMETRY_RUN_OWNER")                                                            \
+    X(CONFIG, "TELEMETRY_CONFIG")                                                                  \
+    X(DEBUG, "TELEMETRY_DEBUG")                                                                    \
+    X(HOME, "HOME")                                                                                \
+    X(EXIT_SOURCE, "TELEMETRY_EXIT_SOURCE") /* for tests: which interface tells endings */         \
+    /* In a file only for all programs: whatever is in a run has to agree on them. */              \
+    X(FILE_MODE, "TELEMETRY_FILE_MODE")                                                            \
+    X(DB_PATH, "TELEMETRY_DB_PATH")                                                                \
+    X(BASE_DIR, "TELEMETRY_BASE_DIR")                                                              \
+    X(LEGACY_BASE_DIR, "AGENT_METRICS_DIR")                                                        \
+    X(NDJSON_DIR, "TELEMETRY_NDJSON_DIR")                                                          \
+    X(AUTO, "TELEMETRY_AUTO")                                                                      \
+    X(AUTO_CHILDREN, "TELEMETRY_AUTO_CHILDREN")                                                    \
+    X(AUTO_INCLUDE, "TELEMETRY_AUTO_INCLUDE")                                                      \
+    X(AUTO_EXCLUDE, "TELEMETRY_AUTO_EXCLUDE")                                                      \
+    X(SKIP_VALIDATION, "TELEMETRY_SKIP_VALIDATION")                                                \
+    /* Texts for the run's line, cut when they are long. */                                        \
+    X(AGENT_NAME, "TELEMETRY_AGENT_NAME")                                                          \
+    X(JOB_TYPE, "TELEMETRY_JOB_TYPE")                                                              \
+    X(JOB_NAME, "TELEMETRY_JOB_NAME")                                                              \
+    X(TRIGGER_TYPE, "TELEMETRY_TRIGGER_TYPE")                                                      \
+    X(AGENT_OWNER, "AGENT_OWNER")                                                                  \
+    X(INPUT_SUMMARY, "TELEMETRY_INPUT_SUMMARY")                                                    \
+    X(OUTPUT_SUMMARY, "TELEMETRY_OUTPUT_SUMMARY")                                                  \
+    X(METRICS_JSON, "TELEMETRY_METRICS_JSON")                                                      \
+    X(INSIGHT_ID, "TELEMETRY_INSIGHT_ID")                                                          \
+    X(PRODUCT, "TELEMETRY_PRODUCT")                                                                \
+    X(PLATFORM, "TELEMETRY_PLATFORM")                                                              \
+    X(PRODUCT_FAMILY, "TELEMETRY_PRODUCT_FAMILY")                                                  \
+    X(SUBDOMAIN, "TELEMETRY_SUBDOMAIN")                                                            \
+    X(GIT_REPO, "TELEMETRY_GIT_REPO")                                                              \
+    X(GIT_BRANCH, "TELEMETRY_GIT_BRANCH")                                                          \
+    X(GIT_RUN_TAG, "TELEMETRY_GIT_RUN_TAG")                                                        \
+    X(WAIT_MS, "TELEMETRY_AUTO_WAIT_MS")                                                           \
+    X(SUCCESS_EXIT_CODES, "TELEMETRY_SUCCESS_EXIT_CODES")                                          \
+    X(DURABILITY, "TELEMETRY_DURABILITY")                                                          \
+    X(COLLECTOR, "TELEMETRY_COLLECTOR")                                                            \
+    X(API_URL, "METRICS_API_URL")                                                                  \
+    X(API_TOKEN, "METRICS_API_TOKEN")                                                              \
+    X(API_ENABLED, "METRICS_API_ENABLED")                                                          \
+    X(TEST_MODE, "TELEMETRY_TEST_MODE")
+
 enum tel_var {
-    TEL_VAR_AUTO,
-    TEL_VAR_RUN_ID,
-    TEL_VAR_RUN_OWNER,
-    TEL_VAR_DEBUG,
-    TEL_VAR_DB_PATH,
-    TEL_VAR_BASE_DIR,
-    TEL_VAR_LEGACY_BASE_DIR, /* AGENT_METRICS_DIR */
-    TEL_VAR_NDJSON_DIR,
-    TEL_VAR_HOME,
-    TEL_VAR_FILE_MODE,
-    TEL_VAR_SKIP_VALIDATION,
-    TEL_VAR_AGENT_NAME,
-    TEL_VAR_JOB_TYPE,
-    TEL_VAR_JOB_NAME,
-    TEL_VAR_TRIGGER_TYPE,
-    TEL_VAR_AGENT_OWNER,
-    TEL_VAR_INPUT_SUMMARY,
-    TEL_VAR_OUTPUT_SUMMARY,
-    TEL_VAR_METRICS_JSON,
-    TEL_VAR_INSIGHT_ID,
-    TEL_VAR_PRODUCT,
-    TEL_VAR_PLATFORM,
-    TEL_VAR_PRODUCT_FAMILY,
-    TEL_VAR_SUBDOMAIN,
-    TEL_VAR_GIT_REPO,
-    TEL_VAR_GIT_BRANCH,
-    TEL_VAR_GIT_RUN_TAG,
-    TEL_VAR_WAIT_MS,
-    TEL_VAR_SUCCESS_EXIT_CODES,
-    TEL_VAR_DURABILITY,
-    TEL_VAR_COLLECTOR,
-    TEL_VAR_API_URL,
-    TEL_VAR_API_TOKEN,
-    TEL_VAR_API_ENABLED,
-    TEL_VAR_TEST_MODE,
-    TEL_VAR_EXIT_SOURCE, /* TELEMETRY_EXIT_SOURCE: for tests, which kernel interface tells endings */
+#define TEL_VAR_ENTRY(id, name) TEL_VAR_##id,
+    TEL_CONFIG_VARIABLES(TEL_VAR_ENTRY)
+#undef TEL_VAR_ENTRY
     TEL_VARS
 };
 
-extern const char *const tel_var_names[TEL_VARS];
+/* NUL-terminated, static. */
+const char *tel_var_name(enum tel_var var);
+/* TEL_VARS when there is no such variable. */
+enum tel_var tel_var_find(struct tel_str name);
+/* Groups: what a file cannot set, and what it can set in [defaults] only. */
+bool tel_var_is_environment_only(enum tel_var var);
+bool tel_var_is_for_all(enum tel_var var);
 
 /* Bounds on what is taken from a variable; longer text is cut at a character. */
 #define TEL_TEXT_MAX 4096         /* summaries and tags, in bytes */
@@ -61,7 +81,9 @@ enum tel_durability { TEL_DURABILITY_PROCESS, TEL_DURABILITY_SYSTEM };
 
 struct tel_config {
     struct tel_str value[TEL_VARS]; /* borrowed; empty counts as unset (ptr NULL) */
+    unsigned line[TEL_VARS];        /* of the file, where the value comes from there; else 0 */
     bool enabled;
+    bool children_all;
     bool skip_validation;
     unsigned wait_ms;
     mode_t file_mode; /* permission bits for files */
@@ -72,13 +94,33 @@ struct tel_config {
     uint8_t success_codes[32]; /* bit N set: exit code N is a success */
 };
 
-/* Called for each value that was not taken; why is one line without the variable's name. */
-typedef void tel_config_problem_fn(void *arg, enum tel_var var, struct tel_str value,
-                                   const char *why);
+/* A value that was not taken as it is, or a line of the file that is none. All borrowed. */
+struct tel_config_problem {
+    unsigned line;       /* of the file; 0: it is in the environment */
+    struct tel_str name; /* of the variable, or the key; none: value is a bad line */
+    struct tel_str value;
+    const char *why; /* one line without the name; empty in the shim */
+};
+typedef void tel_config_problem_fn(void *arg, const struct tel_config_problem *problem);
 
-/* Fills config from env. problem may be NULL. */
-void tel_config_load(struct tel_config *config, const struct tel_env *env,
+/* What a configuration is made of. All borrowed, by the struct tel_config as well. */
+struct tel_config_source {
+    const struct tel_env *env;
+    struct tel_str file; /* text of the configuration file; may be none */
+    struct tel_str exe;  /* path of the program that it is for: which [match GLOB] sections count */
+};
+
+/* Fills config: the environment wins over the file, a later match section over an earlier one, a
+ * match over the defaults. Where the environment says which data directory to use, the file's
+ * word about that does not count. problem may be NULL. */
+void tel_config_load(struct tel_config *config, const struct tel_config_source *source,
                      tel_config_problem_fn *problem, void *arg);
+
+/* The variable that keeps the program at this absolute path from being recorded: TEL_VAR_AUTO,
+ * TEL_VAR_AUTO_EXCLUDE, TEL_VAR_AUTO_INCLUDE (which does not name it); TEL_VARS when none does. *glob is
+ * what it matched of the exclude or include list, else TEL_STR_NONE; may be NULL. */
+enum tel_var tel_config_objection(const struct tel_config *config, struct tel_str exe,
+                                  struct tel_str *glob);
 
 /* Parses a list such as "0,3" into a bit set; false (set untouched) when malformed. */
 bool tel_config_parse_codes(struct tel_str list, uint8_t set[32]);

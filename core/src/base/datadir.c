@@ -114,8 +114,7 @@ static uint32_t hash_text(uint32_t hash, const char *text)
 }
 
 /* One collector for each user, pid namespace, and place of journal and database. */
-static void name_collector(struct tel_datadir *dir, const struct tel_config *config,
-                           uint64_t pid_ns)
+static void name_collector(struct tel_datadir *dir, uint64_t pid_ns)
 {
     struct tel_buf name;
 
@@ -126,8 +125,7 @@ static void name_collector(struct tel_datadir *dir, const struct tel_config *con
     tel_buf_u64(&name, dir->uid);
     tel_buf_char(&name, '-');
     tel_buf_u64(&name, pid_ns);
-    if (config->value[TEL_VAR_NDJSON_DIR].ptr != NULL ||
-        config->value[TEL_VAR_DB_PATH].ptr != NULL) {
+    if (dir->raw_chosen || dir->db_chosen) {
         tel_buf_char(&name, '-');
         tel_buf_hex(&name, hash_text(hash_text(2166136261U, dir->raw), dir->db), 8);
     }
@@ -157,9 +155,11 @@ int tel_datadir_resolve(struct tel_datadir *dir, const struct tel_config *config
         return status;
     dir->file_mode = config->file_mode;
     dir->dir_mode = config->dir_mode;
+    dir->raw_chosen = raw.ptr != NULL;
+    dir->db_chosen = db.ptr != NULL;
     dir->network = false;
     dir->uid = uid;
-    name_collector(dir, config, pid_ns);
+    name_collector(dir, pid_ns);
     return 0;
 }
 

@@ -58,6 +58,16 @@ void tel_env_get_many(const struct tel_env *env, const char *const *names, struc
         take_entry(*entry, names, values, count);
 }
 
+struct tel_str tel_env_name(const char *entry)
+{
+    const char *at = entry;
+
+    while (*at != '=')
+        if (*at++ == '\0')
+            return TEL_STR_NONE;
+    return (struct tel_str){entry, (size_t)(at - entry)};
+}
+
 bool tel_env_has_prefix(const struct tel_env *env, const char *prefix)
 {
     if (env->entries == NULL)

@@ -19,6 +19,9 @@ struct tel_str tel_env_get_nonempty(const struct tel_env *env, const char *name)
 void tel_env_get_many(const struct tel_env *env, const char *const *names, struct tel_str *values,
                       int count);
 
+/* An entry's name: what comes before its first '='; TEL_STR_NONE when there is none. */
+struct tel_str tel_env_name(const char *entry);
+
 /* True when any entry's name begins with prefix. */
 bool tel_env_has_prefix(const struct tel_env *env, const char *prefix);
 

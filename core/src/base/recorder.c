@@ -164,7 +164,7 @@ static void gather(struct facts *facts, struct tel_recorder *recorder)
     const struct tel_subject *subject = facts->subject;
     const struct tel_config *config = &recorder->config;
 
-    facts->exe = absolute(recorder->exe, recorder->cwd, subject->exe != NULL ? subject->exe : "");
+    facts->exe = recorder->exe;
     facts->agent = value_or(config->value[TEL_VAR_AGENT_NAME],
                             tel_infer_agent(facts->exe, subject->argc, subject->argv));
     if (tel_sys_uname(&facts->machine) < 0)
@@ -288,7 +288,8 @@ static int find_program(struct tel_recorder *recorder, const struct tel_subject 
 static int launch(struct tel_recorder *recorder, struct tel_claim *claim,
                   const struct tel_subject *subject, int pidfd, struct tel_error *err)
 {
-    struct tel_spawn spawn = {recorder->collector, subject->env, &recorder->dir, claim, {0}};
+    struct tel_spawn spawn = {
+        recorder->collector, subject->env, &recorder->dir, recorder->file.path, claim, {0}};
     int status = tel_proto_connect(&recorder->dir, TEL_SOCKET_START);
 
     if (status >= 0)
@@ -349,18 +350,35 @@ static int announce(struct tel_recorder *recorder, const struct tel_subject *sub
 
 /* --- the three moments of a run -------------------------------------------------------------- */
 
-static int load(struct tel_recorder *recorder, const struct tel_env *env, uid_t uid, bool create,
+/* Include and exclude lists, and the switch in the configuration file. */
+static int check_selection(const struct tel_recorder *recorder, struct tel_error *err)
+{
+    const enum tel_var var = tel_config_objection(&recorder->config, recorder->exe, NULL);
+
+    if (var == TEL_VARS)
+        return 0;
+    return tel_fail(err, TEL_ERR_REFUSED, tel_var_name(var), " leaves this program out", NULL);
+}
+
+/* The settings of a run that begins, or goes on: that creates nothing, and nothing objects to it any
+ * more. */
+static int load(struct tel_recorder *recorder, const struct tel_subject *subject, bool begins,
                 struct tel_error *err)
 {
+    struct tel_surroundings around = {
+        subject->env, recorder->cwd, TEL_STR_NONE, subject->uid, recorder->self.pid_ns};
     int status;
 
-    tel_config_load(&recorder->config, env, NULL, NULL);
     if (tel_sys_getcwd(recorder->cwd, sizeof recorder->cwd) < 0)
         memcpy(recorder->cwd, "/", 2);
-    status = tel_datadir_resolve(&recorder->dir, &recorder->config, recorder->cwd,
-                                 uid, recorder->self.pid_ns, err);
+    if (subject->exe != NULL)
+        around.exe = absolute(recorder->exe_memory, recorder->cwd, subject->exe);
+    recorder->exe = around.exe;
+    status = tel_settings_load(&recorder->config, &recorder->dir, &recorder->file, &around, err);
+    if (status == 0 && begins && !subject->asked_for)
+        status = check_selection(recorder, err);
     if (status == 0)
-        status = tel_datadir_prepare(&recorder->dir, create, err);
+        status = tel_datadir_prepare(&recorder->dir, begins, err);
     return status;
 }
 
@@ -381,7 +399,7 @@ static int open_run(struct tel_recorder *recorder, const struct tel_subject *sub
 {
     struct tel_error journal_err = {0};
     int written;
-    int status = load(recorder, subject->env, subject->uid, true, err);
+    int status = load(recorder, subject, true, err);
 
     if (status == 0)
         status = render_start(recorder, subject, err);
@@ -408,6 +426,8 @@ int tel_recorder_start(struct tel_recorder *recorder, const struct tel_subject *
         status = tel_fail(err, TEL_ERR_REFUSED, "the machine's own init is left alone", NULL);
     else
         status = open_run(recorder, subject, pidfd, err);
+    if (status < 0)
+        tel_conf_file_drop(&recorder->file);
     if (pidfd >= 0)
         tel_sys_close(pidfd);
     return status;
@@ -417,6 +437,7 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_env *e
                           struct tel_str run_id, const struct tel_owner *owner,
                           struct tel_error *err)
 {
+    const struct tel_subject image = {.env = env, .uid = uid};
     struct tel_buf memory;
     struct tel_buf id;
     int status;
@@ -424,7 +445,7 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_env *e
     recorder->owner = *owner;
     recorder->self.pid = owner->process.pid;
     recorder->self.pid_ns = tel_pid_namespace();
-    status = load(recorder, env, uid, false, err);
+    status = load(recorder, &image, false, err);
     if (status < 0)
         return status;
     tel_buf_init(&id, recorder->run_id, sizeof recorder->run_id);

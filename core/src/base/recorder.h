@@ -6,6 +6,7 @@
 #include "ending.h"
 #include "owner.h"
 #include "proto.h"
+#include "settings.h"
 #include "spawn.h"
 
 /* What the caller knows of the program that is the run. All borrowed for the call. */
@@ -19,12 +20,14 @@ struct tel_subject {
     bool (*object)(char *out, size_t cap);
     uid_t uid;                  /* effective */
     struct tel_str parent_run_id; /* of the run this one was started from, or none */
+    bool asked_for; /* by somebody who named it: no list, and no switch in a file, is in the way */
 };
 
 /* About 1 MiB, of which few pages are ever touched: keep it in a mapping of its own. */
 struct tel_recorder {
-    struct tel_config config; /* its texts are borrowed from the environment of the start */
+    struct tel_config config; /* its texts are borrowed from the environment of the start, and file */
     struct tel_datadir dir;
+    struct tel_conf_file file;
     struct tel_process self;
     struct tel_journal_writer journal;
     struct tel_owner owner;
@@ -36,7 +39,8 @@ struct tel_recorder {
     char line_memory[TEL_RUNLINE_MAX];
     char scratch[TEL_RUNLINE_MAX];
     char cwd[TEL_PATH_MAX];
-    char exe[TEL_PATH_MAX];
+    char exe_memory[TEL_PATH_MAX];
+    struct tel_str exe; /* absolute; none in a later image */
     char object[TEL_PATH_MAX];    /* the shim's own path, when the collector is looked for */
     char collector[TEL_PATH_MAX]; /* the program found */
 };

@@ -339,10 +339,12 @@ static void build_environment(char **entries, struct tel_buf *memory, const stru
 
     add_entry(entries, &count, memory, "TELEMETRY_AUTO", TEL_STR("0"));
     add_entry(entries, &count, memory, "TELEMETRY_BASE_DIR", tel_str_from(spawn->dir->base));
-    if (tel_env_get_nonempty(spawn->env, "TELEMETRY_NDJSON_DIR").ptr != NULL)
+    if (spawn->dir->raw_chosen)
         add_entry(entries, &count, memory, "TELEMETRY_NDJSON_DIR", tel_str_from(spawn->dir->raw));
-    if (tel_env_get_nonempty(spawn->env, "TELEMETRY_DB_PATH").ptr != NULL)
+    if (spawn->dir->db_chosen)
         add_entry(entries, &count, memory, "TELEMETRY_DB_PATH", tel_str_from(spawn->dir->db));
+    if (spawn->config_file[0] != '\0')
+        add_entry(entries, &count, memory, "TELEMETRY_CONFIG", tel_str_from(spawn->config_file));
     for (size_t i = 0; i < sizeof passed_variables / sizeof passed_variables[0]; i++)
         add_entry(entries, &count, memory, passed_variables[i],
                   tel_env_get(spawn->env, passed_variables[i]));

@@ -34,6 +34,7 @@ struct tel_spawn {
     const char *program;          /* the telemetry executable */
     const struct tel_env *env;    /* the host's; what the collector may have is picked from it */
     const struct tel_datadir *dir;
+    const char *config_file; /* that the host uses, or empty: the collector is to use the same */
     const struct tel_claim *claim;
     struct tel_buf scratch; /* at least TEL_SPAWN_SCRATCH bytes for stacks and environment */
 };
