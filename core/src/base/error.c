@@ -5,58 +5,64 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* What our own calls can meet; anything else is "error N". Texts inside the table, not pointers to
- * them: the shim then needs no relocations for it. */
+/* What our own calls can meet; anything else is "error N". */
+#define ERRNO_TEXTS(X)                                                                             \
+    X(EPERM, "Operation not permitted")                                                            \
+    X(ENOENT, "No such file or directory")                                                         \
+    X(ESRCH, "No such process")                                                                    \
+    X(EINTR, "Interrupted system call")                                                            \
+    X(EIO, "Input/output error")                                                                   \
+    X(ENXIO, "No such device or address")                                                          \
+    X(E2BIG, "Argument list too long")                                                             \
+    X(ENOEXEC, "Exec format error")                                                                \
+    X(EBADF, "Bad file descriptor")                                                                \
+    X(EAGAIN, "Resource temporarily unavailable")                                                  \
+    X(ENOMEM, "Cannot allocate memory")                                                            \
+    X(EACCES, "Permission denied")                                                                 \
+    X(EBUSY, "Device or resource busy")                                                            \
+    X(EEXIST, "File exists")                                                                       \
+    X(EXDEV, "Invalid cross-device link")                                                          \
+    X(ENOTDIR, "Not a directory")                                                                  \
+    X(EISDIR, "Is a directory")                                                                    \
+    X(EINVAL, "Invalid argument")                                                                  \
+    X(ENFILE, "Too many open files in system")                                                     \
+    X(EMFILE, "Too many open files")                                                               \
+    X(ETXTBSY, "Text file busy")                                                                   \
+    X(EFBIG, "File too large")                                                                     \
+    X(ENOSPC, "No space left on device")                                                           \
+    X(EROFS, "Read-only file system")                                                              \
+    X(EPIPE, "Broken pipe")                                                                        \
+    X(ENAMETOOLONG, "File name too long")                                                          \
+    X(ENOLCK, "No locks available")                                                                \
+    X(ENOSYS, "Function not implemented")                                                          \
+    X(ELOOP, "Too many levels of symbolic links")                                                  \
+    X(EMSGSIZE, "Message too long")                                                                \
+    X(EPROTOTYPE, "Protocol wrong type for socket")                                                \
+    X(EADDRINUSE, "Address already in use")                                                        \
+    X(ECONNRESET, "Connection reset by peer")                                                      \
+    X(ENOBUFS, "No buffer space available")                                                        \
+    X(ETIMEDOUT, "Connection timed out")                                                           \
+    X(ECONNREFUSED, "Connection refused")                                                          \
+    X(ESTALE, "Stale file handle")                                                                 \
+    X(EDQUOT, "Disk quota exceeded")
+
+/* Number and text in turn, one behind the other: half as large in the shim as rows of one width, and no
+ * pointers that would have to be relocated. */
+#define MEMBERS(number, text) unsigned char number_##number; char text_##number[sizeof(text)];
+#define VALUES(number, text) number, text,
+
 static const struct {
-    short number;
-    char text[34];
-} errno_texts[] = {
-    {EPERM, "Operation not permitted"},
-    {ENOENT, "No such file or directory"},
-    {ESRCH, "No such process"},
-    {EINTR, "Interrupted system call"},
-    {EIO, "Input/output error"},
-    {ENXIO, "No such device or address"},
-    {E2BIG, "Argument list too long"},
-    {ENOEXEC, "Exec format error"},
-    {EBADF, "Bad file descriptor"},
-    {EAGAIN, "Resource temporarily unavailable"},
-    {ENOMEM, "Cannot allocate memory"},
-    {EACCES, "Permission denied"},
-    {EBUSY, "Device or resource busy"},
-    {EEXIST, "File exists"},
-    {EXDEV, "Invalid cross-device link"},
-    {ENOTDIR, "Not a directory"},
-    {EISDIR, "Is a directory"},
-    {EINVAL, "Invalid argument"},
-    {ENFILE, "Too many open files in system"},
-    {EMFILE, "Too many open files"},
-    {ETXTBSY, "Text file busy"},
-    {EFBIG, "File too large"},
-    {ENOSPC, "No space left on device"},
-    {EROFS, "Read-only file system"},
-    {EPIPE, "Broken pipe"},
-    {ENAMETOOLONG, "File name too long"},
-    {ENOLCK, "No locks available"},
-    {ENOSYS, "Function not implemented"},
-    {ELOOP, "Too many levels of symbolic links"},
-    {EMSGSIZE, "Message too long"},
-    {EPROTOTYPE, "Protocol wrong type for socket"},
-    {EADDRINUSE, "Address already in use"},
-    {ECONNRESET, "Connection reset by peer"},
-    {ENOBUFS, "No buffer space available"},
-    {ETIMEDOUT, "Connection timed out"},
-    {ECONNREFUSED, "Connection refused"},
-    {ESTALE, "Stale file handle"},
-    {EDQUOT, "Disk quota exceeded"},
-};
+    ERRNO_TEXTS(MEMBERS)
+} errno_texts = {ERRNO_TEXTS(VALUES)};
 
 static const char *find_errno_text(int number)
 {
-    for (size_t i = 0; i < sizeof(errno_texts) / sizeof(errno_texts[0]); i++) {
-        if (errno_texts[i].number == number)
-            return errno_texts[i].text;
-    }
+    const char *at = (const char *)&errno_texts;
+    const char *const end = at + sizeof errno_texts;
+
+    for (; at < end; at += strlen(at + 1) + 2)
+        if ((unsigned char)*at == number)
+            return at + 1;
     return NULL;
 }
 
