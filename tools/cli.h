@@ -9,11 +9,15 @@ enum cli_exit {
 };
 
 /* argv[0] is the command's name. Each returns the exit status of the program. */
+int cmd_add(int argc, char **argv);
 int cmd_collect(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_event(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_runs(int argc, char **argv);
+int cmd_set(int argc, char **argv);
 int cmd_show(int argc, char **argv);
+int cmd_status(int argc, char **argv);
 int cmd_sync(int argc, char **argv);
 
 #endif

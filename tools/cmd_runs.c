@@ -8,6 +8,7 @@
 #include "context.h"
 #include "human.h"
 #include "run_text.h"
+#include "so_far.h"
 #include "suggest.h"
 #include "table.h"
 #include "visible.h"
@@ -43,6 +44,7 @@ static const struct table_column columns[] = {
 
 struct listing {
     const struct options *options;
+    const struct tel_datadir *dir;
     struct table *table;
     int64_t now_ns;
     int64_t rows;
@@ -142,13 +144,8 @@ static void add_row(struct listing *listing, const struct tel_run_row *row)
 
 /* --- the walk -------------------------------------------------------------------------------- */
 
-static int take_row(void *arg, const struct tel_run_row *row)
+static void list_row(struct listing *listing, const struct tel_run_row *row)
 {
-    struct listing *listing = arg;
-
-    listing->rows++;
-    if (listing->limit > 0 && listing->rows > listing->limit)
-        return 1; /* one more than asked for: only to know that there is one */
     if (listing->options->json) {
         fputs(listing->rows > 1 ? ",\n" : "", stdout);
         run_text_json(stdout, row, "");
@@ -157,6 +154,18 @@ static int take_row(void *arg, const struct tel_run_row *row)
     } else {
         add_row(listing, row);
     }
+}
+
+static int take_row(void *arg, const struct tel_run_row *row)
+{
+    struct listing *listing = arg;
+    struct so_far so_far;
+
+    listing->rows++;
+    if (listing->limit > 0 && listing->rows > listing->limit)
+        return 1; /* one more than asked for: only to know that there is one */
+    list_row(listing, so_far_of(&so_far, listing->dir, row));
+    so_far_drop(&so_far);
     return ferror(stdout) != 0;
 }
 
@@ -183,10 +192,10 @@ static void print_tail(struct listing *listing)
     }
 }
 
-static int list(struct tel_query *query, const struct tel_run_filter *filter,
-                const struct options *options)
+static int list(struct tel_query *query, const struct tel_datadir *dir,
+                const struct tel_run_filter *filter, const struct options *options)
 {
-    struct listing listing = {.options = options, .limit = filter->limit};
+    struct listing listing = {.options = options, .dir = dir, .limit = filter->limit};
     struct tel_run_filter one_more = *filter;
     struct tel_instant now;
     struct tel_error err = {0};
@@ -216,7 +225,7 @@ static int open_and_list(const struct tel_run_filter *filter, const struct optio
 
     if (query == NULL)
         return exit_code;
-    exit_code = list(query, filter, options);
+    exit_code = list(query, &context.dir, filter, options);
     tel_query_close(query);
     return exit_code;
 }

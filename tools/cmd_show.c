@@ -10,6 +10,7 @@
 #include "human.h"
 #include "output.h"
 #include "run_text.h"
+#include "so_far.h"
 #include "visible.h"
 
 #include <stdarg.h>
@@ -476,15 +477,8 @@ static void show_as_json(struct page *page)
     free(text);
 }
 
-static int show_row(void *arg, const struct tel_run_row *row)
+static void show_as_text(struct page *page)
 {
-    struct page *page = arg;
-
-    page->row = row;
-    if (page->options->json) {
-        show_as_json(page);
-        return 0;
-    }
     put_identity(page);
     put_times(page);
     put_ending(page);
@@ -494,6 +488,19 @@ static int show_row(void *arg, const struct tel_run_row *row)
     put_record(page);
     begin_group(page, "Events");
     each_event(page, show_event, page);
+}
+
+static int show_row(void *arg, const struct tel_run_row *row)
+{
+    struct page *page = arg;
+    struct so_far so_far;
+
+    page->row = so_far_of(&so_far, page->dir, row);
+    if (page->options->json)
+        show_as_json(page);
+    else
+        show_as_text(page);
+    so_far_drop(&so_far);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "complain.h"
 #include "launch.h"
 #include "orphans.h"
+#include "take_in.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -105,6 +106,8 @@ static int fold_here(const struct context *context, struct sync_result *result,
     status = tel_fold_pass(fold, true, &result->stats, err);
     if (status >= 0)
         status = settle_orphans(context, fold, err);
+    if (status >= 0 && tel_take_in_all(&context->dir, fold, NULL) > 0)
+        status = tel_fold_pass(fold, false, &result->stats, err);
     snprintf(result->set_aside, sizeof result->set_aside, "%s", tel_fold_take_set_aside(fold));
     tel_fold_close(fold);
     return status;

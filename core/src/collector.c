@@ -8,6 +8,7 @@
 #include "janitor.h"
 #include "live.h"
 #include "orphans.h"
+#include "take_in.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -332,9 +333,22 @@ static void adopt_orphans(struct collector *collector)
         due(&collector->retry_due, now_ns() + retry_delay);
     if (status != 0)
         due(&collector->adopt_due, now_ns() + adopt_delay);
+    if (tel_take_in_all(collector->dir, collector->fold, NULL) > 0)
+        fold(collector, false);
 }
 
 /* --- those who wait --------------------------------------------------------------------------- */
+
+/* What was said of a run that has just ended is folded together with its end line, which its host has
+ * written before it asked. When that fails, the end of the process brings another try. */
+static void take_in_asked(void *arg, const struct tel_message *message)
+{
+    const struct collector *collector = arg;
+    const struct tel_str run_id = tel_str_from(message->run_id);
+
+    if (run_id.len > 0 && tel_mailbox_exists(collector->dir, run_id))
+        tel_take_in(collector->dir, run_id, &message->line, NULL);
+}
 
 /* Those who wait: everything that has been asked for until now is answered by one fold. */
 static void answer_requests(struct collector *collector)
@@ -347,6 +361,7 @@ static void answer_requests(struct collector *collector)
     /* A run that sends its end line may have sent its start line, too: that one comes first. */
     if (tel_inbox_holds_lines(inbox))
         drain_starts(collector);
+    tel_inbox_each_asking(inbox, take_in_asked, collector);
     done = fold(collector, tel_inbox_wants_all(inbox));
     /* Somebody looks: runs whose word of their start never came are not to stay "running" for them. */
     if (done && tel_inbox_wants_all(inbox))

@@ -43,10 +43,4 @@ struct tel_store *tel_fold_store(struct tel_fold *fold, struct tel_error *err);
 /* Name under which a damaged database was set aside since the last call, or "". */
 const char *tel_fold_take_set_aside(struct tel_fold *fold);
 
-/* Without the database: finds the last run line of run_id at or after from, by reading the journal.
- * 1 found (pos filled), 0 not found, negative on error. */
-int tel_fold_find_last(const struct tel_datadir *dir, struct tel_str run_id,
-                       const struct tel_journal_pos *from, struct tel_journal_pos *pos,
-                       struct tel_error *err);
-
 #endif

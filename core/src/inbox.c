@@ -59,7 +59,7 @@ struct tel_inbox {
     int asking_count;
     struct asking {
         int fd;
-        bool wants_all;
+        struct tel_message message;
     } asking[ASKING_MAX];
     char buffer[sizeof(struct tel_message) + TEL_RUNLINE_MAX + 2 * TEL_API_TEXT_MAX];
 };
@@ -363,7 +363,7 @@ static void take_request(struct tel_inbox *inbox, int fd, struct parcel *parcel)
     if (parcel->passed_fd >= 0)
         close(parcel->passed_fd);
     inbox->asking[inbox->asking_count++] =
-        (struct asking){fd, parcel->message.request == TEL_REQUEST_SYNC};
+        (struct asking){fd, parcel->message};
 }
 
 /* --- connections ------------------------------------------------------------------------------ */
@@ -474,10 +474,21 @@ bool tel_inbox_any_asking(const struct tel_inbox *inbox)
     return inbox->asking_count > 0;
 }
 
+static bool wants_all(const struct asking *asking)
+{
+    return asking->message.request == TEL_REQUEST_SYNC;
+}
+
+void tel_inbox_each_asking(const struct tel_inbox *inbox, tel_asked_fn *fn, void *arg)
+{
+    for (int i = 0; i < inbox->asking_count; i++)
+        fn(arg, &inbox->asking[i].message);
+}
+
 bool tel_inbox_wants_all(const struct tel_inbox *inbox)
 {
     for (int i = 0; i < inbox->asking_count; i++)
-        if (inbox->asking[i].wants_all)
+        if (wants_all(&inbox->asking[i]))
             return true;
     return false;
 }
@@ -502,7 +513,7 @@ void tel_inbox_put_off(struct tel_inbox *inbox)
     int kept = 0;
 
     for (int i = 0; i < inbox->asking_count; i++) {
-        if (inbox->asking[i].wants_all)
+        if (wants_all(&inbox->asking[i]))
             inbox->asking[kept++] = inbox->asking[i];
         else
             answer_one(&inbox->asking[i], TEL_ANSWER_LATER);

@@ -28,6 +28,9 @@ bool tel_inbox_any_late(const struct tel_inbox *inbox);
  * not keep the collector for ever. */
 void tel_inbox_drop_late(struct tel_inbox *inbox);
 bool tel_inbox_any_asking(const struct tel_inbox *inbox);
+/* Calls fn with the message of each of those who ask. */
+typedef void tel_asked_fn(void *arg, const struct tel_message *message);
+void tel_inbox_each_asking(const struct tel_inbox *inbox, tel_asked_fn *fn, void *arg);
 /* One of those who ask wants the whole journal folded, however long it takes. */
 bool tel_inbox_wants_all(const struct tel_inbox *inbox);
 void tel_inbox_answer(struct tel_inbox *inbox, enum tel_answer answer);

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "base/ending.h"
+#include "lookup.h"
+#include "take_in.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -41,25 +43,13 @@ static int read_line(const struct tel_settler *settler, struct tel_str run_id,
     return tel_runline_parse(text, line) == TEL_LINE_RUN ? 0 : TEL_ERR_INVALID;
 }
 
-/* Where to look for a run's lines: not before they can have been written. A run of which no line is
- * known to lie anywhere (the disk was full) has the day in its id; no other id is watched. */
-static struct tel_journal_pos first_place(struct tel_str run_id, const struct tel_journal_pos *start)
-{
-    const struct tel_str day = {run_id.ptr, run_id.len < TEL_DATE_LEN ? 0 : TEL_DATE_LEN};
-    uint64_t date;
-
-    if (start->date != 0 || !tel_str_to_u64(day, &date))
-        return *start;
-    return (struct tel_journal_pos){.date = (uint32_t)date};
-}
-
 /* The run's state by the database; where that is out of order or behind (it can be read while
  * somebody else has locked it), by the journal. */
 static int find_state(const struct tel_settler *settler, struct tel_str run_id,
                       const struct tel_journal_pos *start, struct tel_run_state *state)
 {
     struct tel_store *store = settler->up_to_date ? tel_fold_store(settler->fold, NULL) : NULL;
-    const struct tel_journal_pos from = first_place(run_id, start);
+    struct tel_run_facts facts;
     struct tel_runline line;
     struct tel_buf buf;
     char *memory;
@@ -68,8 +58,9 @@ static int find_state(const struct tel_settler *settler, struct tel_str run_id,
     memset(state, 0, sizeof *state);
     if (store != NULL && tel_store_run_state(store, run_id, state, NULL) == 0 && state->found)
         return 0;
-    if (tel_fold_find_last(settler->dir, run_id, &from, &state->last_line, NULL) != 1)
+    if (tel_run_look_up(settler->dir, run_id, start, &facts, NULL) != 1)
         return TEL_ERR_NOT_FOUND;
+    state->last_line = facts.last_line;
     memory = malloc(TEL_RUNLINE_MAX);
     if (memory == NULL)
         return TEL_ERR_NOT_FOUND;
@@ -183,12 +174,26 @@ static const char *cause_of(enum tel_exit_answer answer)
     }
 }
 
-enum tel_settled tel_settle_ended(const struct tel_settler *settler,
-                                  const struct tel_live_run *run, enum tel_patience patience)
+/* What was said of a run that is settled now belongs on its last line, too. */
+static enum tel_settled take_in(const struct tel_settler *settler, struct tel_str run_id,
+                                const struct tel_journal_pos *from, enum tel_settled settled)
+{
+    int taken;
+
+    if (settled == TEL_SETTLE_LATER || !tel_mailbox_exists(settler->dir, run_id))
+        return settled;
+    taken = tel_take_in(settler->dir, run_id, from, NULL);
+    if (taken < 0)
+        return TEL_SETTLE_LATER;
+    return taken > 0 ? TEL_SETTLED_WRITTEN : settled;
+}
+
+static enum tel_settled settle_ended(const struct tel_settler *settler,
+                                     const struct tel_live_run *run, enum tel_patience patience,
+                                     struct tel_run_state *state)
 {
     const struct tel_str run_id = tel_str_from(run->run_id);
     struct tel_ending ending = {.source = TEL_END_INFERRED};
-    struct tel_run_state state;
     enum tel_exit_answer answer =
         tel_exit_status(settler->source, run->pidfd, run->pid, &ending.wait_status);
 
@@ -199,18 +204,28 @@ enum tel_settled tel_settle_ended(const struct tel_settler *settler,
         answer = tel_exit_status(TEL_EXIT_PROC, run->pidfd, run->pid, &ending.wait_status);
     if (answer == TEL_EXIT_ZOMBIE && patience == TEL_IMPATIENT)
         return TEL_SETTLE_LATER;
-    if (find_state(settler, run_id, &run->start, &state) < 0)
+    if (find_state(settler, run_id, &run->start, state) < 0)
         return TEL_SETTLED;
-    if (answer != TEL_EXIT_KNOWN && !state.running)
+    if (answer != TEL_EXIT_KNOWN && !state->running)
         return TEL_SETTLED; /* the run's own word is all there is */
-    if (answer == TEL_EXIT_KNOWN && agrees(&state, ending.wait_status))
+    if (answer == TEL_EXIT_KNOWN && agrees(state, ending.wait_status))
         return TEL_SETTLED;
     ending.known = answer == TEL_EXIT_KNOWN;
     if (ending.known)
         ending.source = TEL_END_KERNEL;
     else
         ending.detail = cause_of(answer);
-    return write_or_retry(settler, run_id, &state.last_line, &ending, run);
+    return write_or_retry(settler, run_id, &state->last_line, &ending, run);
+}
+
+enum tel_settled tel_settle_ended(const struct tel_settler *settler,
+                                  const struct tel_live_run *run, enum tel_patience patience)
+{
+    struct tel_run_state state = {0};
+    const enum tel_settled settled = settle_ended(settler, run, patience, &state);
+
+    return take_in(settler, tel_str_from(run->run_id),
+                   state.found ? &state.last_line : &run->start, settled);
 }
 
 enum tel_settled tel_settle_lost(const struct tel_settler *settler, struct tel_str run_id,
@@ -218,5 +233,6 @@ enum tel_settled tel_settle_lost(const struct tel_settler *settler, struct tel_s
 {
     const struct tel_ending ending = {.source = TEL_END_INFERRED, .detail = why};
 
-    return write_or_retry(settler, run_id, last_line, &ending, NULL);
+    return take_in(settler, run_id, last_line,
+                   write_or_retry(settler, run_id, last_line, &ending, NULL));
 }

@@ -53,7 +53,8 @@ Test(cli, version_and_help)
 
 Test(cli, every_command_has_help_with_an_example)
 {
-    static const char *const commands[] = {"exec", "runs", "show", "sync", "collect", "doctor"};
+    static const char *const commands[] = {"exec", "runs", "show", "event", "set", "add",
+                                           "status", "sync", "collect", "doctor"};
 
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         struct run_result result = telemetry(commands[i], "--help");

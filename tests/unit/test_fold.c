@@ -816,46 +816,6 @@ Test(fold, killed_at_any_moment, .timeout = 120)
     cr_expect(strcmp(all_rows(dir.base), killed) == 0);
 }
 
-/* --- finding a line --------------------------------------------------------------------------------- */
-
-static int find(const char *run_id, uint32_t date, uint64_t offset, struct tel_journal_pos *pos)
-{
-    const struct tel_journal_pos from = {date, 0, offset};
-
-    return tel_fold_find_last(&dir, tel_str_from(run_id), &from, pos, &err);
-}
-
-Test(fold, finds_the_last_line_of_a_run)
-{
-    struct tel_journal_pos pos;
-    const size_t start = strlen(start_line("r1", 1));
-
-    append(DAY, start_line("r1", 1));
-    append_run(DAY, "r10");
-    append(DAY, "{\"run_id\": \"r1\", \"event_type\": \"x\", \"record_type\": \"event\"}\n");
-    cr_expect_eq(find("r1", DAY, 0, &pos), 1);
-    cr_expect(pos.date == DAY && pos.offset == 0 && pos.length == start);
-    append(DAY + 1, end_line("r1"));
-    append_run(DAY + 1, "r2");
-    cr_expect_eq(find("r1", DAY, 0, &pos), 1);
-    cr_expect(pos.date == DAY + 1 && pos.offset == 0 && pos.length == strlen(end_line("r1")));
-    cr_expect_eq(find("r2", DAY, 0, &pos), 1);
-    cr_expect_eq(pos.offset, strlen(end_line("r1")) + strlen(start_line("r2", 1)));
-    cr_expect_eq(find("r10", DAY, start, &pos), 1);
-    cr_expect_eq(find("r10", DAY + 1, 0, &pos), 0);
-    cr_expect_eq(find("nobody", DAY, 0, &pos), 0);
-}
-
-Test(fold, finds_a_run_whose_id_is_written_with_escapes)
-{
-    struct tel_journal_pos pos;
-
-    append(DAY, start_line("caf\\u00e9-1", 1));
-    cr_expect_eq(find("café-1", DAY, 0, &pos), 1);
-    pass(true);
-    expect_runs("café-1|running");
-}
-
 Test(fold, the_store_is_opened_when_it_is_asked_for)
 {
     open_fold(BUSY_MS);

@@ -162,6 +162,20 @@ void tel_ending_apply(struct tel_runline *line, struct tel_buf *scratch,
     apply_process(line, scratch, ending);
 }
 
+bool tel_ending_leaves_status(const struct tel_runline *line)
+{
+    const struct tel_str *process = line->process;
+    int64_t number;
+
+    if (tel_str_is(line->run[TEL_RUN_STATUS], "\"running\"") ||
+        tel_json_to_i64(process[TEL_PROC_SIGNAL], &number) ||
+        tel_str_is(process[TEL_PROC_END_SOURCE], "\"inferred\""))
+        return false;
+    if (!tel_json_to_i64(process[TEL_PROC_EXIT_CODE], &number))
+        return true;
+    return !tel_str_is(process[TEL_PROC_SCOPE], "true") && is_success(line, (int)number);
+}
+
 static void set_time(struct tel_str *slot, struct tel_buf *scratch, struct timeval time,
                      uint64_t before_ms)
 {

@@ -26,6 +26,11 @@ struct tel_ending {
 void tel_ending_apply(struct tel_runline *line, struct tel_buf *scratch,
                       const struct tel_ending *ending);
 
+/* True when the run itself may say how the run in line ended: its process has neither crashed nor given
+ * a code that is no success, and has not ended before a section of it (TEL_PROC_SCOPE) did. Not so
+ * while it is running. */
+bool tel_ending_leaves_status(const struct tel_runline *line);
+
 /* What the run has cost: the process itself and its children that were waited for (getrusage(2)),
  * less the CPU time it had spent before it became the run. */
 void tel_ending_set_cost(struct tel_runline *line, struct tel_buf *scratch,

@@ -16,7 +16,8 @@ enum tel_error_code {
     TEL_ERR_CORRUPT = -1003,  /* the database is no database, or damaged */
     TEL_ERR_BUSY = -1004,     /* locked by someone else for too long */
     TEL_ERR_INVALID = -1005,  /* bad input */
-    TEL_ERR_NOT_FOUND = -1006 /* no such run */
+    TEL_ERR_NOT_FOUND = -1006, /* no such run */
+    TEL_ERR_ENDED = -1007      /* the run has ended: nothing more can be said of it */
 };
 
 /* Sets code and joins the parts up to the first NULL into message (truncated to fit).
