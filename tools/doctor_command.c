@@ -8,6 +8,7 @@
 #include "exit_status.h"
 #include "program.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -118,12 +119,30 @@ static const char *privilege_of(const char *path)
 
 /* --- the program ----------------------------------------------------------------------------- */
 
+/* Word size aside, of this machine: its kernel executes them, and their loader reads LD_PRELOAD. */
+static bool is_32_bit_twin(const struct elf_facts *facts)
+{
+#if defined(__x86_64__)
+    return facts->machine == EM_386 && !facts->is_64_bit;
+#else
+    return facts->machine == EM_ARM && !facts->is_64_bit;
+#endif
+}
+
 static void report_foreign(struct doctor *doctor, const char *path, const struct elf_facts *facts)
 {
     char memory[32];
 
-    doctor_fail(doctor, USE_EXEC, "%s is for %s; the shim is for this machine's own programs", path,
-                elf_machine_name(facts, memory));
+    if (is_32_bit_twin(facts))
+        doctor_fail(doctor,
+                    USE_EXEC "; $LIB in LD_PRELOAD and an empty 32-bit object keep its loader "
+                             "quiet (docs/deployment.md)",
+                    "%s is for %s: its loader says on standard error that a 64-bit shim 'cannot be "
+                    "preloaded (wrong ELF class)', and goes on without it",
+                    path, elf_machine_name(facts, memory));
+    else
+        doctor_fail(doctor, USE_EXEC, "%s is for %s; the shim is for this machine's own programs",
+                    path, elf_machine_name(facts, memory));
 }
 
 static void report_native(struct doctor *doctor, const char *path, const struct elf_facts *facts)
@@ -175,6 +194,52 @@ static bool find_program(struct doctor *doctor, const char *name, char path[TEL_
     return false;
 }
 
+/* --- selection ------------------------------------------------------------------------------- */
+
+/* From now on the configuration is that of this program: its [match] sections count. */
+static void choose_sections(struct doctor *doctor, struct tel_str exe)
+{
+    struct context *context = &doctor->context;
+    const struct tel_config_source source = {&context->env, context->file.text, exe};
+
+    tel_config_load(&context->config, &source, NULL, NULL);
+}
+
+static void report_switched_off(struct doctor *doctor, const char *origin)
+{
+    if (doctor->context.config.line[TEL_VAR_AUTO] == 0)
+        doctor_fail(doctor, "unset TELEMETRY_AUTO", "TELEMETRY_AUTO is off: nothing is recorded");
+    else
+        doctor_fail(doctor,
+                    "switch it on in a [match] section, or record it with 'telemetry exec', which "
+                    "does not mind",
+                    "TELEMETRY_AUTO is off for it (%s)", origin);
+}
+
+/* Would the lists, and the switch, let the shim record it? */
+static void check_selection(struct doctor *doctor, struct tel_str exe)
+{
+    static const char advice[] = "change that list, or record it with 'telemetry exec', which does "
+                                 "not mind";
+    const struct tel_config *config = &doctor->context.config;
+    char origin[DOCTOR_ORIGIN_MAX];
+    struct tel_str glob;
+    const enum tel_var var = tel_config_objection(config, exe, &glob);
+    const int len = (int)exe.len;
+
+    if (var == TEL_VAR_AUTO)
+        report_switched_off(doctor, doctor_origin(doctor, var, origin));
+    else if (var == TEL_VAR_AUTO_EXCLUDE)
+        doctor_fail(doctor, advice, "%.*s is excluded by '%.*s' of TELEMETRY_AUTO_EXCLUDE (%s)", len,
+                    exe.ptr, (int)glob.len, glob.ptr, doctor_origin(doctor, var, origin));
+    else if (var == TEL_VAR_AUTO_INCLUDE)
+        doctor_fail(doctor, advice, "%.*s matches nothing in TELEMETRY_AUTO_INCLUDE (%s)", len,
+                    exe.ptr, doctor_origin(doctor, var, origin));
+    else if (glob.ptr != NULL)
+        doctor_ok("%.*s is included by '%.*s' of TELEMETRY_AUTO_INCLUDE (%s)", len, exe.ptr,
+                  (int)glob.len, glob.ptr, doctor_origin(doctor, TEL_VAR_AUTO_INCLUDE, origin));
+}
+
 /* --- the environment ------------------------------------------------------------------------- */
 
 static void check_standing(struct doctor *doctor)
@@ -183,8 +248,6 @@ static void check_standing(struct doctor *doctor)
     const struct tel_str run_id = tel_env_get(env, "TELEMETRY_RUN_ID");
     struct tel_owner owner;
 
-    if (!doctor->context.config.enabled)
-        doctor_fail(doctor, "unset TELEMETRY_AUTO", "TELEMETRY_AUTO is off: nothing is recorded");
     if (!tel_owner_id_valid(run_id) ||
         !tel_owner_parse(tel_env_get(env, "TELEMETRY_RUN_OWNER"), &owner))
         return;
@@ -231,11 +294,19 @@ void doctor_check_command(struct doctor *doctor, char **argv)
     const int before = doctor->problems;
     char path[TEL_PATH_MAX];
     char program[TEL_PATH_MAX];
+    char cwd[TEL_PATH_MAX];
+    char memory[TEL_PATH_MAX];
+    struct tel_str exe;
 
     doctor_section("Command");
-    check_standing(doctor);
     if (!find_program(doctor, argv[0], path))
         return;
+    if (getcwd(cwd, sizeof cwd) == NULL)
+        strcpy(cwd, "/");
+    exe = tel_path_absolute(memory, cwd, path);
+    choose_sections(doctor, exe);
+    check_standing(doctor);
+    check_selection(doctor, exe);
     strcpy(program, path);
     if (!follow_scripts(doctor, program))
         return;

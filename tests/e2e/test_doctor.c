@@ -523,6 +523,7 @@ Test(doctor_command, of_another_machine)
     program.header.e_ident[EI_CLASS] = ELFCLASS32;
     write_elf(path, &program);
     assert_problem(doctor_on(path), "FAIL", "is for 32-bit x86", "telemetry exec --");
+    cr_expect(contains(doctor_on(path).out, "wrong ELF class"), "its loader will complain");
 }
 
 Test(doctor_command, a_truncated_program_is_no_trouble)
@@ -580,4 +581,111 @@ Test(doctor_command, the_kill_switch)
     assert_problem(
         run(LIST(cli_path(), "doctor", "--", "true"), base_env_and(LIST("TELEMETRY_AUTO=0"))),
         "FAIL", "nothing is recorded", "unset TELEMETRY_AUTO");
+}
+
+/* --- the configuration file ---------------------------------------------------------------------- */
+
+static const char *conf(void)
+{
+    return text("%s/telemetry.conf", test_dir());
+}
+
+/* doctor with this file, perhaps about a command. */
+static struct run_result doctor_of_file(const char *file, const char *command)
+{
+    const char *const *env = base_env_and(LIST(text("TELEMETRY_CONFIG=%s", conf())));
+
+    write_file(conf(), file, 0600);
+    if (command == NULL)
+        return run(LIST(cli_path(), "doctor"), env);
+    return run(LIST(cli_path(), "doctor", "--", command), env);
+}
+
+Test(doctor_file, values_and_where_they_come_from)
+{
+    const struct run_result result =
+        doctor_of_file("[defaults]\n\nAGENT_OWNER = me\n[match /opt/*]\nAGENT_OWNER = other\n", NULL);
+
+    assert_well(result);
+    cr_expect(contains(line_with(result.out, "  AGENT_OWNER", "me"), text("%s:3\n", conf())), "%s",
+              result.out);
+    cr_expect(contains(result.out, text("configuration file: %s\n", conf())));
+}
+
+Test(doctor_file, none_is_no_problem)
+{
+    const struct run_result result = run(LIST(cli_path(), "doctor"), base_env());
+
+    if (file_exists("/etc/telemetry/telemetry.conf"))
+        cr_skip_test("no configuration file: this machine has one");
+    assert_well(result);
+    cr_expect(contains(result.out, text("no configuration file; looked for "
+                                        "%s/config/telemetry.conf, /etc/telemetry/telemetry.conf",
+                                        base_dir())),
+              "%s", result.out);
+}
+
+Test(doctor_file, each_bad_line_with_its_number)
+{
+    assert_problem(doctor_of_file("[defaults]\nTELEMETRY_PRODUKT = x\n", NULL), "warn",
+                   text("%s:2: TELEMETRY_PRODUKT = 'x': there is no such variable", conf()),
+                   "did you mean TELEMETRY_PRODUCT?");
+    assert_problem(doctor_of_file("[match /a]\n\nTELEMETRY_TRIGGER_TYPE = me\n", NULL), "warn",
+                   text("%s:3: TELEMETRY_TRIGGER_TYPE = 'me': not one of", conf()), "ignored");
+    assert_problem(doctor_of_file("[default]\n", NULL), "warn", text("%s:1: '[default]'", conf()),
+                   "ignored");
+    assert_problem(doctor_of_file("[match /a]\nTELEMETRY_BASE_DIR = /x\n", NULL), "warn",
+                   text("%s:2: ", conf()), "ignored");
+    assert_problem(doctor_of_file("[match agent]\nAGENT_OWNER = x\n", NULL), "warn", "never matches",
+                   "section");
+    assert_problem(doctor_of_file("[defaults]\nTELEMETRY_AUTO_EXCLUDE = /a:sh\n", NULL), "warn",
+                   text("(%s:2): 'sh' never matches", conf()), "correct it");
+}
+
+Test(doctor_file, a_value_that_another_one_hides_is_looked_at_all_the_same)
+{
+    assert_problem(run(LIST(cli_path(), "doctor"),
+                       base_env_and(LIST(text("TELEMETRY_CONFIG=%s", conf())))),
+                   "warn", "No such file", "TELEMETRY_CONFIG");
+    write_file(conf(), "[defaults]\nTELEMETRY_AUTO_WAIT_MS = soon\n", 0600);
+    assert_problem(run(LIST(cli_path(), "doctor"),
+                       base_env_and(LIST(text("TELEMETRY_CONFIG=%s", conf()),
+                                         "TELEMETRY_AUTO_WAIT_MS=5"))),
+                   "warn", text("%s:2: ", conf()), "ignored");
+}
+
+Test(doctor_file, files_that_are_not_used)
+{
+    const char *const *env = base_env_and(LIST(text("TELEMETRY_CONFIG=%s", conf())));
+
+    write_file(conf(), "[defaults]\nAGENT_OWNER = me\n", 0666);
+    assert_problem(run(LIST(cli_path(), "doctor"), env), "warn", "is not used: ", "belongs to you");
+    unlink(conf());
+    cr_assert_eq(mkfifo(conf(), 0600), 0);
+    env = base_env_and(LIST(text("TELEMETRY_CONFIG=%s", conf())));
+    assert_problem(run(LIST(cli_path(), "doctor"), env), "warn", "not a regular file", "regular");
+}
+
+Test(doctor_file, why_a_command_is_left_out)
+{
+    assert_problem(doctor_of_file("[defaults]\nTELEMETRY_AUTO_EXCLUDE = /opt/*:*/true\n", "true"),
+                   "FAIL", text("is excluded by '*/true' of TELEMETRY_AUTO_EXCLUDE (%s:2)", conf()),
+                   "telemetry exec");
+    assert_problem(doctor_of_file("[defaults]\nTELEMETRY_AUTO_INCLUDE = /opt/*\n", "true"), "FAIL",
+                   text("matches nothing in TELEMETRY_AUTO_INCLUDE (%s:2)", conf()),
+                   "telemetry exec");
+    assert_problem(doctor_of_file("[match *]\nTELEMETRY_AUTO = off\n", "true"), "FAIL",
+                   text("TELEMETRY_AUTO is off for it (%s:2)", conf()), "[match]");
+}
+
+Test(doctor_file, what_a_command_would_be_called)
+{
+    const struct run_result result =
+        doctor_of_file("[defaults]\nTELEMETRY_AUTO_INCLUDE = */true\nTELEMETRY_AUTO = off\n"
+                    "[match */true]\nTELEMETRY_JOB_NAME = named here\nTELEMETRY_AUTO = on\n",
+                    "true");
+
+    assert_well(result);
+    cr_expect(contains(result.out, "is included by '*/true'"), "%s", result.out);
+    cr_expect(contains(result.out, "its job 'named here'"), "%s", result.out);
 }

@@ -6,6 +6,21 @@
 #include <errno.h>
 #include <string.h>
 
+struct tel_str tel_path_absolute(char out[TEL_PATH_MAX], const char *cwd, const char *path)
+{
+    struct tel_buf buf;
+
+    tel_buf_init(&buf, out, TEL_PATH_MAX);
+    if (path[0] != '/') {
+        tel_buf_cstr(&buf, cwd);
+        tel_buf_char(&buf, '/');
+        if (path[0] == '.' && path[1] == '/')
+            path += 2;
+    }
+    tel_buf_cstr(&buf, path);
+    return buf.overflow ? tel_str_from(path) : tel_buf_view(&buf);
+}
+
 /* The same path without what says nothing: "./" in front of a relative one, slashes behind it. */
 static struct tel_str tidy(struct tel_str name)
 {

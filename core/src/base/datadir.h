@@ -40,6 +40,10 @@ struct tel_datadir {
     bool network; /* on a network filesystem; known after tel_datadir_prepare */
 };
 
+/* path as seen from everywhere: behind cwd (absolute) unless it is absolute itself, in out without NUL;
+ * path itself when that would be too long. */
+struct tel_str tel_path_absolute(char out[TEL_PATH_MAX], const char *cwd, const char *path);
+
 /* Decides the paths; creates nothing. cwd makes relative ones absolute (borrowed, absolute); uid and
  * pid_ns are the caller's effective user and the inode number of its pid namespace (0 unknown).
  * Errors: -ENAMETOOLONG. */

@@ -144,21 +144,6 @@ static int keep_line(struct tel_recorder *recorder, const struct tel_runline *li
     return 0;
 }
 
-static struct tel_str absolute(char out[TEL_PATH_MAX], const char *cwd, const char *path)
-{
-    struct tel_buf buf;
-
-    tel_buf_init(&buf, out, TEL_PATH_MAX);
-    if (path[0] != '/') {
-        tel_buf_cstr(&buf, cwd);
-        tel_buf_char(&buf, '/');
-        if (path[0] == '.' && path[1] == '/')
-            path += 2;
-    }
-    tel_buf_cstr(&buf, path);
-    return buf.overflow ? tel_str_from(path) : tel_buf_view(&buf);
-}
-
 static void gather(struct facts *facts, struct tel_recorder *recorder)
 {
     const struct tel_subject *subject = facts->subject;
@@ -277,7 +262,7 @@ static int find_program(struct tel_recorder *recorder, const struct tel_subject 
     struct tel_str path = TEL_STR_NONE;
 
     if (subject->object != NULL && subject->object(found, TEL_PATH_MAX))
-        path = absolute(recorder->object, recorder->cwd, found);
+        path = tel_path_absolute(recorder->object, recorder->cwd, found);
     if (path.ptr != recorder->object || path.len == sizeof recorder->object)
         path.len = 0;
     recorder->object[path.len] = '\0';
@@ -372,7 +357,7 @@ static int load(struct tel_recorder *recorder, const struct tel_subject *subject
     if (tel_sys_getcwd(recorder->cwd, sizeof recorder->cwd) < 0)
         memcpy(recorder->cwd, "/", 2);
     if (subject->exe != NULL)
-        around.exe = absolute(recorder->exe_memory, recorder->cwd, subject->exe);
+        around.exe = tel_path_absolute(recorder->exe_memory, recorder->cwd, subject->exe);
     recorder->exe = around.exe;
     status = tel_settings_load(&recorder->config, &recorder->dir, &recorder->file, &around, err);
     if (status == 0 && begins && !subject->asked_for)
