@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 /* What the shim takes from libc. All weak: whatever a libc lacks is NULL, and done without. */
@@ -35,22 +36,38 @@ struct start {
     const char *exe;
 };
 
+#define OWNER_NAME "TELEMETRY_RUN_OWNER="
+enum { OWNER_ENTRY = sizeof OWNER_NAME + TEL_OWNER_MAX };
+
 /* A recorded process's memory: one mapping, made only when there is something to record. */
 struct memory {
     struct tel_recorder recorder;
     char run_id[sizeof "TELEMETRY_RUN_ID=" + TEL_RUN_ID_MAX];
-    char owner[sizeof "TELEMETRY_RUN_OWNER=" + TEL_OWNER_MAX];
-    char *environment[]; /* the host's entries behind our two */
+    char owner[OWNER_ENTRY];
+    char traceparent[sizeof "TRACEPARENT=" + TEL_TRACEPARENT_LEN];
+    char *environment[]; /* the host's entries behind ours */
 };
 
 static struct {
+    struct start start;    /* for a child that becomes a session leader */
     struct memory *memory; /* NULL: nothing is recorded here */
-    pid_t pid;             /* a forked child has another one, and is not the run */
-    const volatile char *own; /* 1, but 0 in forked children: the run's pid may be theirs one day */
-    atomic_bool ended;     /* exactly one end for each run */
+    pid_t pid;             /* a forked child has another one */
+    const volatile char
+        *own; /* 1, but 0 in forked children; NULL: the shim has nothing to do here */
+    char *
+        leader; /* a run that began at setsid: its entry for OWNER_NAME, shared with forked children */
+    atomic_bool ended; /* exactly one end for each run */
     atomic_bool silent;
-    bool code_comes_later; /* an on_exit handler, which gets the exit code, runs after destructors */
+    bool
+        code_comes_later; /* an on_exit handler, which gets the exit code, runs after destructors */
 } run;
+
+/* Declared in error.h: only TELEMETRY_DEBUG would show the names. */
+const char *tel_errno_text(int number)
+{
+    (void)number;
+    return NULL;
+}
 
 /* --- the end --------------------------------------------------------------------------------- */
 
@@ -71,15 +88,40 @@ static void end(bool known, int status)
     tel_sys_sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
+/* The process of the run. A forked child never is, be it given the run's number one day; but a session
+ * leader may have left its run to one. */
+static bool is_run(void)
+{
+    if (*run.own != 0)
+        return tel_sys_getpid() == run.pid;
+    return run.leader != NULL &&
+           tel_recorder_inherit(&run.memory->recorder,
+                                tel_str_from(run.leader + sizeof OWNER_NAME - 1));
+}
+
 static bool may_end(void)
 {
-    return run.memory != NULL && *run.own != 0 && !atomic_load(&run.silent) &&
-           tel_sys_getpid() == run.pid && !atomic_exchange(&run.ended, true);
+    return run.memory != NULL && !atomic_load(&run.silent) && is_run() &&
+           !atomic_exchange(&run.ended, true);
+}
+
+/* A session leader that ends soon after it has forked once more was but a step on the way to a daemon:
+ * its child goes on with the run. */
+static bool passes_on(void)
+{
+    enum { SOON_S = 5 };
+    const int64_t age_ns = tel_clock_boottime_ns() - run.memory->recorder.began_boot_ns;
+    struct tel_buf owner;
+
+    if (run.leader == NULL || *run.own == 0 || age_ns > SOON_S * INT64_C(1000000000))
+        return false;
+    tel_buf_init(&owner, run.leader + sizeof OWNER_NAME - 1, TEL_OWNER_MAX);
+    return tel_recorder_pass(&run.memory->recorder, &owner);
 }
 
 void tel_shim_end(int status)
 {
-    if (may_end())
+    if (may_end() && !passes_on())
         end(true, status);
 }
 
@@ -111,7 +153,7 @@ static void end_with_code(int status, void *arg)
 /* exit() in a libc that does not tell its code (musl), and quick_exit(). */
 static void end_without_code(void)
 {
-    if (may_end())
+    if (may_end() && !passes_on())
         end(false, 0);
 }
 
@@ -138,30 +180,21 @@ static void watch_exits(void)
 
 /* --- the environment of what the run starts --------------------------------------------------- */
 
-static bool is_entry(const char *entry, const char *name, size_t len)
-{
-    return memcmp(entry, name, len) == 0;
-}
-
-/* strncmp-like, without reading behind a short entry's end. */
 static bool is_ours(const char *entry)
 {
-    static const char id[] = "TELEMETRY_RUN_ID=";
-    static const char owner[] = "TELEMETRY_RUN_OWNER=";
-    const size_t len = strlen(entry);
+    const struct tel_str text = tel_str_from(entry);
 
-    return (len >= sizeof id - 1 && is_entry(entry, id, sizeof id - 1)) ||
-           (len >= sizeof owner - 1 && is_entry(entry, owner, sizeof owner - 1));
+    return tel_str_starts(text, "TELEMETRY_RUN_ID=") || tel_str_starts(text, OWNER_NAME);
 }
 
-static void join_entry(char *out, size_t cap, const char *name, const char *value)
+static char *join_entry(char *out, size_t cap, const char *name, const char *value)
 {
     struct tel_buf buf;
 
     tel_buf_init(&buf, out, cap);
     tel_buf_cstr(&buf, name);
     tel_buf_cstr(&buf, value);
-    tel_buf_terminate(&buf);
+    return tel_buf_terminate(&buf);
 }
 
 enum { AUXV_PAIRS = 64 }; /* room for twice as many as any kernel gives */
@@ -183,26 +216,27 @@ static void copy_auxv(char **out, char *const *auxv)
     }
 }
 
-/* Later images find the run in two new entries, first in an array of our own. The original block is
- * left as it is: hosts clear it, walk it, and write their process title over it. */
-static void extend_environment(struct memory *memory, const struct start *start)
+/* Later images find the run in new entries, first in an array of our own. The original block is left as
+ * it is: hosts clear it, walk it, and write their process title over it. */
+static void extend_environment(struct memory *memory, struct start *start)
 {
     char **envp = start->envp;
     char **out = memory->environment;
+    char *const owner = run.leader != NULL ? run.leader : memory->owner;
 
-    join_entry(memory->run_id, sizeof memory->run_id, "TELEMETRY_RUN_ID=",
-               memory->recorder.run_id);
-    join_entry(memory->owner, sizeof memory->owner, "TELEMETRY_RUN_OWNER=",
-               memory->recorder.owner_text);
-    *out++ = memory->run_id;
-    *out++ = memory->owner;
+    *out++ = join_entry(memory->run_id, sizeof memory->run_id,
+                        "TELEMETRY_RUN_ID=", memory->recorder.run_id);
+    *out++ = join_entry(owner, OWNER_ENTRY, OWNER_NAME, memory->recorder.owner_text);
+    if (memory->recorder.traceparent[0] != '\0')
+        *out++ = join_entry(memory->traceparent, sizeof memory->traceparent,
+                            "TRACEPARENT=", memory->recorder.traceparent);
     for (; *envp != NULL; envp++)
         if (!is_ours(*envp))
             *out++ = *envp;
     *out++ = NULL;
     if (is_initial_block(start->envp, start->exe))
         copy_auxv(out, envp + 1);
-    environ = memory->environment;
+    environ = start->envp = memory->environment;
 }
 
 static size_t count_entries(char *const *entries)
@@ -253,7 +287,7 @@ static bool own_path(char *out, size_t cap)
     return search.found;
 }
 
-static int record(struct memory *memory, const struct start *start, struct tel_str parent,
+static int record(struct memory *memory, struct start *start, struct tel_str parent, bool pending,
                   struct tel_error *err)
 {
     const struct tel_env env = {start->envp};
@@ -265,6 +299,7 @@ static int record(struct memory *memory, const struct start *start, struct tel_s
         .object = own_path,
         .uid = (uid_t)getauxval(AT_EUID),
         .parent_run_id = parent,
+        .pending = pending,
     };
     int status = tel_recorder_start(&memory->recorder, &subject, err);
 
@@ -287,13 +322,36 @@ static char *map_marked(size_t size, size_t page)
     return mark;
 }
 
-/* Opens the run, or takes it up again after an exec. */
-static int begin(const struct start *start, enum tel_standing standing, struct tel_str run_id,
-                 const struct tel_owner *owner, struct tel_error *err)
+/* How a run of this image comes to be. */
+enum beginning { BEGINS, BEGINS_PENDING, CONTINUES };
+
+static int record_or_continue(struct memory *memory, struct start *start, enum beginning beginning,
+                              struct tel_str run_id, const struct tel_owner *owner,
+                              struct tel_error *err)
 {
     const struct tel_env env = {start->envp};
+
+    if (beginning == CONTINUES)
+        return tel_recorder_continue(&memory->recorder, &env, (uid_t)getauxval(AT_EUID), run_id,
+                                     owner, err);
+    return record(memory, start, run_id, beginning == BEGINS_PENDING, err);
+}
+
+/* One page that forked children share; NULL without. */
+static char *map_shared(size_t page)
+{
+    const long at = tel_sys_call(SYS_mmap, 0, (long)page, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    return at < 0 && at > -4096 ? NULL : (char *)at; // NOLINT(performance-no-int-to-ptr)
+}
+
+/* Opens a run, inside the one of run_id where that is set; or takes that one up again after an exec. */
+static int begin(struct start *start, enum beginning beginning, struct tel_str run_id,
+                 const struct tel_owner *owner, struct tel_error *err)
+{
     const size_t size =
-        sizeof(struct memory) + (count_entries(start->envp) + 3 + 2 * AUXV_PAIRS) * sizeof(char *);
+        sizeof(struct memory) + (count_entries(start->envp) + 4 + 2 * AUXV_PAIRS) * sizeof(char *);
     const size_t page = getauxval(AT_PAGESZ);
     char *mark = map_marked(size, page);
     struct memory *memory;
@@ -303,11 +361,8 @@ static int begin(const struct start *start, enum tel_standing standing, struct t
         return tel_fail(err, -ENOMEM, "no memory", NULL);
     memory = (struct memory *)(void *)(mark + page);
     tel_clock_use(tel_vdso_clock(getauxval(AT_SYSINFO_EHDR)));
-    if (standing == TEL_OWNS)
-        status = tel_recorder_continue(&memory->recorder, &env, (uid_t)getauxval(AT_EUID),
-                                       run_id, owner, err);
-    else
-        status = record(memory, start, run_id, err);
+    run.leader = beginning == BEGINS_PENDING ? map_shared(page) : NULL;
+    status = record_or_continue(memory, start, beginning, run_id, owner, err);
     if (status < 0) {
         tel_sys_unmap(mark, page + size);
         return status;
@@ -315,7 +370,6 @@ static int begin(const struct start *start, enum tel_standing standing, struct t
     run.pid = memory->recorder.self.pid;
     run.own = mark;
     run.memory = memory;
-    watch_exits();
     return 0;
 }
 
@@ -354,38 +408,122 @@ static bool gather(struct start *start, int argc, char **argv, char **envp)
     return true;
 }
 
+/* What the environment says of the shim and of the run that this image may be in. */
+struct inherited {
+    struct tel_str run_id; /* unset when there is none, or none that can be */
+    struct tel_str debug;
+    struct tel_owner owner;
+    bool off;
+    bool known;        /* owner is */
+    bool all_children; /* each image is a run */
+};
+
+static void inherit(struct inherited *in, char **envp)
+{
+    enum { AUTO, RUN_ID, RUN_OWNER, CHILDREN, DEBUG, NAMES };
+    static const char names[NAMES][24] = {"TELEMETRY_AUTO", "TELEMETRY_RUN_ID",
+                                          "TELEMETRY_RUN_OWNER", "TELEMETRY_AUTO_CHILDREN",
+                                          "TELEMETRY_DEBUG"};
+    const char *const pointers[NAMES] = {names[0], names[1], names[2], names[3], names[4]};
+    const struct tel_env env = {envp};
+    struct tel_str value[NAMES];
+
+    tel_env_get_many(&env, pointers, value, NAMES);
+    in->off = tel_config_parse_bool(value[AUTO]) == 0;
+    in->debug = value[DEBUG];
+    in->run_id = tel_owner_id_valid(value[RUN_ID]) ? value[RUN_ID] : TEL_STR_NONE;
+    in->known = in->run_id.len > 0 && tel_owner_parse(value[RUN_OWNER], &in->owner);
+    in->all_children = value[CHILDREN].len > 0
+                           ? tel_str_is_nocase(value[CHILDREN], "all")
+                           : in->known && (in->owner.flags & TEL_OWNER_ALL_CHILDREN) != 0;
+}
+
+/* How this image's run begins; run_id is its parent's then. False when it is part of another's. */
+static bool has_run(struct inherited *in, pid_t pid, enum beginning *beginning)
+{
+    const enum tel_standing standing =
+        in->known ? tel_owner_standing(&in->owner, pid) : TEL_OUTSIDE;
+
+    *beginning = BEGINS;
+    if (standing == TEL_OUTSIDE)
+        return true;
+    if (standing == TEL_INSIDE)
+        return in->all_children || tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0) == pid;
+    if ((in->owner.flags & TEL_OWNER_PENDING) != 0)
+        in->run_id = in->owner.parent; /* takes the place of the run that began at setsid */
+    else
+        *beginning = CONTINUES;
+    return true;
+}
+
+/* Part of another's run. Its forked children may yet become session leaders, and must be told from
+ * those of vfork then. */
+static void stand_by(pid_t pid)
+{
+    run.own = map_marked(0, getauxval(AT_PAGESZ));
+    run.pid = pid;
+}
+
 /* The kill switch, and the run that this process may already be in: the first look at everything,
  * and for children inside a run the only one. */
-static void decide(const struct start *start)
+static void decide(struct start *start)
 {
-    enum { AUTO, RUN_ID, RUN_OWNER, DEBUG, NAMES };
-    static const char *const names[NAMES] = {"TELEMETRY_AUTO", "TELEMETRY_RUN_ID",
-                                             "TELEMETRY_RUN_OWNER", "TELEMETRY_DEBUG"};
-    const struct tel_env env = {start->envp};
-    enum tel_standing standing = TEL_OUTSIDE;
-    struct tel_str value[NAMES];
-    struct tel_owner owner;
+    struct inherited in;
+    enum beginning beginning;
     struct tel_error err = {0};
+    const pid_t pid = tel_sys_getpid();
 
-    tel_env_get_many(&env, names, value, NAMES);
-    if (tel_config_parse_bool(value[AUTO]) == 0)
+    inherit(&in, start->envp);
+    if (in.off)
         return;
-    if (!tel_owner_id_valid(value[RUN_ID]))
-        value[RUN_ID] = TEL_STR_NONE;
-    else if (tel_owner_parse(value[RUN_OWNER], &owner))
-        standing = tel_owner_standing(&owner);
-    if (standing == TEL_INSIDE)
-        tel_debug(value[DEBUG], "part of the run that started it", NULL);
-    else if (begin(start, standing, value[RUN_ID], &owner, &err) < 0)
-        tel_debug(value[DEBUG], "not recorded: ", err.message, NULL);
-    else
-        tel_debug(value[DEBUG], "recorded as ", run.memory->recorder.run_id, NULL);
+    if (!has_run(&in, pid, &beginning)) {
+        stand_by(pid);
+        tel_debug(in.debug, "part of the run that started it", NULL);
+    } else if (begin(start, beginning, in.run_id, &in.owner, &err) < 0) {
+        tel_debug(in.debug, "not recorded: ", err.message, NULL);
+    } else {
+        tel_debug(in.debug, "recorded as ", run.memory->recorder.run_id, NULL);
+    }
+    if (run.own != NULL)
+        watch_exits();
 }
 
 __attribute__((constructor)) static void start(int argc, char **argv, char **envp)
 {
-    struct start at_start;
+    if (telemetry_own_program == NULL && gather(&run.start, argc, argv, envp))
+        decide(&run.start);
+}
 
-    if (telemetry_own_program == NULL && gather(&at_start, argc, argv, envp))
-        decide(&at_start);
+/* --- a session of its own ---------------------------------------------------------------------- */
+
+/* The entries that name the run: the program's own, unless it has cleared them. */
+static char **find_entries(void)
+{
+    const struct tel_env now = {environ};
+
+    return tel_env_get(&now, "TELEMETRY_RUN_ID").len > 0 ? environ : run.start.envp;
+}
+
+void tel_shim_new_session(void)
+{
+    const uint64_t all = ~UINT64_C(0);
+    struct start start = run.start;
+    struct inherited in;
+    struct tel_error err = {0};
+    uint64_t old;
+
+    if (run.own == NULL || atomic_load(&run.silent))
+        return;
+    /* The run's own process remains what it is; a child of vfork works in its parent's memory. */
+    if (*run.own != 0 && (run.memory != NULL || tel_sys_getpid() != run.pid))
+        return;
+    start.envp = find_entries();
+    inherit(&in, start.envp);
+    tel_sys_sigprocmask(SIG_BLOCK, &all, &old);
+    if (begin(&start, BEGINS_PENDING, in.run_id, NULL, &err) == 0) {
+        atomic_store(&run.ended, false);
+        run.start = start;
+        tel_debug(in.debug, "recorded as ", run.memory->recorder.run_id, NULL);
+    }
+    tel_sys_sigprocmask(SIG_SETMASK, &old, NULL);
 }

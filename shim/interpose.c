@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -13,6 +14,8 @@
 /* libc's errno, wherever it is for this thread. Weak: a symbol that is missing must not keep a
  * program from starting. */
 extern int *__errno_location(void) __attribute__((weak));
+extern pid_t fork(void) __attribute__((weak));
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
 /* _exit(2): glibc's and musl's are a bare exit_group. Shells, forked children and interpreters end
  * this way, without running a destructor. */
@@ -41,6 +44,68 @@ __attribute__((used)) long tel_interposed_result(long result)
     return -1;
 }
 
+/* setsid(2): a child that calls it is what becomes of a daemon. */
+EXPORTED pid_t tel_interposed_setsid(void) __asm__("setsid");
+EXPORTED pid_t tel_interposed_setsid(void)
+{
+    const long session = tel_interposed_result(tel_sys_call(SYS_setsid, 0, 0, 0, 0, 0, 0));
+
+    if (session >= 0)
+        tel_shim_new_session();
+    return (pid_t)session;
+}
+
+/* daemon(3): glibc's calls none of the functions above by their names. */
+
+/* Goes on in a child; the parent ends. 0, or -1 with errno set. */
+static int go_on_in_child(void)
+{
+    const pid_t pid = fork != NULL ? fork() : (pid_t)tel_interposed_result(-ENOSYS);
+
+    if (pid > 0)
+        tel_interposed_exit(0);
+    return pid;
+}
+
+static bool is_null_device(int fd)
+{
+    enum { NULL_DEVICE = 1 << 8 | 3 }; /* null(4) */
+    struct stat st;
+
+    return tel_sys_fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == NULL_DEVICE;
+}
+
+/* Standard input, output and error to the null device. A libc's result. */
+static int open_null_device(void)
+{
+    const long fd = tel_sys_call(SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDWR, 0, 0, 0);
+    long status = fd < 0 || is_null_device((int)fd) ? fd : -ENODEV;
+
+    for (int i = 0; i < 3 && status >= 0; i++)
+        if (fd != i)
+            status = tel_sys_call(SYS_dup3, fd, i, 0, 0, 0, 0);
+    if (fd > 2 || (fd >= 0 && status < 0))
+        tel_sys_close((int)fd);
+    return status < 0 ? (int)tel_interposed_result(status) : 0;
+}
+
+EXPORTED int tel_interposed_daemon(int nochdir, int noclose) __asm__("daemon");
+EXPORTED int tel_interposed_daemon(int nochdir, int noclose)
+{
+    /* glibc forks first and does not mind a missing "/"; musl forks last, and twice. */
+    const bool glibc = gnu_get_libc_version != NULL;
+
+    if (glibc && (go_on_in_child() < 0 || tel_interposed_setsid() < 0))
+        return -1;
+    if (!nochdir && tel_sys_call(SYS_chdir, (long)"/", 0, 0, 0, 0, 0) < 0 && !glibc)
+        return -1;
+    if (!noclose && open_null_device() < 0)
+        return -1;
+    if (!glibc && (go_on_in_child() < 0 || tel_interposed_setsid() < 0 || go_on_in_child() < 0))
+        return -1;
+    return 0;
+}
+
 /* prctl(2): watched for PR_SET_SECCOMP. Variadic in the header; its arguments are five registers
  * all the same. */
 EXPORTED int tel_interposed_prctl(int option, long a, long b, long c, long d) __asm__("prctl");
@@ -52,13 +117,12 @@ EXPORTED int tel_interposed_prctl(int option, long a, long b, long c, long d)
 }
 
 /* The cold half of syscall below: is this call one that starts a filter? */
-__attribute__((used)) void tel_interposed_watch(long number, long first)
-    __asm__("tel_interposed_watch");
+__attribute__((used)) void tel_interposed_watch(long number,
+                                                long first) __asm__("tel_interposed_watch");
 __attribute__((used)) void tel_interposed_watch(long number, long first)
 {
-    if (number == SYS_seccomp
-            ? first == SECCOMP_SET_MODE_STRICT || first == SECCOMP_SET_MODE_FILTER
-            : first == PR_SET_SECCOMP)
+    if (number == SYS_seccomp ? first == SECCOMP_SET_MODE_STRICT || first == SECCOMP_SET_MODE_FILTER
+                              : first == PR_SET_SECCOMP)
         tel_shim_fall_silent();
 }
 

@@ -7,6 +7,10 @@
  * processes that are no run, and after the first call. */
 void tel_shim_end(int status);
 
+/* The calling process has just become a session leader: unless it is the run's own process, it is a run
+ * of its own from now on. */
+void tel_shim_new_session(void);
+
 /* The host has asked the kernel to filter its system calls: from now on the shim makes none of its
  * own, since any could kill the host. What is left is the kernel's word. */
 void tel_shim_fall_silent(void);

@@ -67,6 +67,8 @@ static struct tel_recorder *open_run(struct request *request)
     if (status == 0) {
         environment_set(&request->env, "TELEMETRY_RUN_ID", tel_str_from(recorder->run_id));
         environment_set(&request->env, "TELEMETRY_RUN_OWNER", tel_str_from(recorder->owner_text));
+        if (recorder->traceparent[0] != '\0')
+            environment_set(&request->env, "TRACEPARENT", tel_str_from(recorder->traceparent));
         return recorder;
     }
     if (!request->quiet)

@@ -315,6 +315,7 @@ static void put_process(struct page *page)
     put_number(page, "user id", process[TEL_PROC_UID]);
     put_text(page, "boot id", process[TEL_PROC_BOOT_ID]);
     put_number(page, "pid namespace", process[TEL_PROC_PID_NS]);
+    put_text(page, "trace", process[TEL_PROC_TRACEPARENT]);
     put_text(page, "shim's version", process[TEL_PROC_SHIM_VERSION]);
 }
 

@@ -251,7 +251,7 @@ static void check_standing(struct doctor *doctor)
     if (!tel_owner_id_valid(run_id) ||
         !tel_owner_parse(tel_env_get(env, "TELEMETRY_RUN_OWNER"), &owner))
         return;
-    if (tel_owner_standing(&owner) == TEL_OUTSIDE)
+    if (tel_owner_standing(&owner, getpid()) == TEL_OUTSIDE)
         doctor_note("it would be a child of run %.*s, which has ended", (int)run_id.len,
                     run_id.ptr);
     else

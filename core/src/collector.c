@@ -8,6 +8,7 @@
 #include "janitor.h"
 #include "live.h"
 #include "orphans.h"
+#include "pending.h"
 #include "take_in.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@
 static const int64_t start_delay = 20 * MS;     /* starts are drained together */
 static const int64_t fold_delay = 50 * MS;      /* most runs end before their start is folded */
 static const int64_t behind_after = 60 * MS;    /* of folding, "later" is the better answer */
+static const int64_t pending_delay = 500 * MS;  /* for a session leader to execute something */
 static const int64_t settle_delay = 10 * MS;    /* ends, after those who wait */
 static const int64_t reap_patience = 100 * MS;  /* for a parent to reap its zombie */
 static const int64_t reap_limit = 60000 * MS;   /* where only its reaping tells how it ended */
@@ -36,7 +38,7 @@ static const int64_t care_delay = 300 * MS;     /* quiet time before the WAL is 
 static const int64_t idle_patience = 3000 * MS; /* then the collector leaves */
 static const int64_t give_up_after = 30000 * MS; /* on a database that nobody can use, alone */
 static const int64_t adopt_delay = 1000 * MS;    /* for what could not be watched at its start */
-static const int64_t look_interval = 2000 * MS; /* whether the data directory is still ours */
+static const int64_t look_interval = 2000 * MS;  /* whether the data directory is still ours */
 
 enum { EVENTS = 256, BUSY_MS = 100, CARE_BYTES = 256 * 1024, FORCED_CARE_BYTES = 64 * 1024 * 1024 };
 
@@ -49,6 +51,7 @@ struct collector {
     int epoll_fd;
     int signal_fd;
     struct tel_live *live;
+    struct tel_pending *pending;
     struct tel_inbox *inbox;
     struct tel_fold *fold;
     struct tel_janitor *janitor;
@@ -108,8 +111,7 @@ static int watch(struct collector *collector, int fd, uint32_t events, void *tag
 static int watch_claim(struct collector *collector)
 {
     const struct tel_claim *claim = &collector->options->claim;
-    int status =
-        watch(collector, claim->start, EPOLLIN | EPOLLONESHOT, &start_tag, EPOLL_CTL_ADD);
+    int status = watch(collector, claim->start, EPOLLIN | EPOLLONESHOT, &start_tag, EPOLL_CTL_ADD);
 
     return status < 0 ? status
                       : watch(collector, claim->request, EPOLLIN, &request_tag, EPOLL_CTL_ADD);
@@ -241,16 +243,70 @@ static void drain_starts(struct collector *collector)
 
 /* --- runs ------------------------------------------------------------------------------------- */
 
-static void add_start(void *arg, const struct tel_message *message, const struct tel_target *target,
-                      int pidfd)
+static void hold_start(void *arg, struct tel_str line)
 {
     struct collector *collector = arg;
 
-    (void)target;
+    tel_inbox_hold_start(collector->inbox, line);
+}
 
-    if (pidfd < 0 ||
-        tel_live_add(collector->live, tel_str_from(message->run_id), pidfd, &message->line) < 0)
+/* A session leader: its line waits, for what it may yet execute. It may also come from one that hands
+ * its run to a child. */
+static void add_leader(struct collector *collector, struct tel_str run_id, struct tel_str line,
+                       int pidfd)
+{
+    tel_live_forget(collector->live, run_id);
+    if (pidfd < 0 || !tel_pending_add(collector->pending, run_id, line, tel_live_identity(pidfd),
+                                      now_ns() + pending_delay))
+        tel_inbox_hold_start(collector->inbox, line);
+}
+
+/* What a session leader has executed is the run, and not the leader before. */
+static void replace_leader(struct collector *collector, int pidfd)
+{
+    char run_id[TEL_RUN_ID_MAX];
+
+    if (pidfd >= 0 && tel_pending_due(collector->pending) != 0 &&
+        tel_pending_take_process(collector->pending, tel_live_identity(pidfd), run_id))
+        tel_live_forget(collector->live, tel_str_from(run_id));
+}
+
+static void take_parcel(void *arg, const struct tel_parcel *parcel)
+{
+    struct collector *collector = arg;
+    const struct tel_str run_id = tel_str_from(parcel->message.run_id);
+    const int pidfd = parcel->passed_fd;
+
+    if (parcel->message.request == TEL_REQUEST_LEADER) {
+        add_leader(collector, run_id, parcel->line, pidfd);
+    } else if (parcel->message.request == TEL_REQUEST_START) {
+        replace_leader(collector, pidfd);
+    } else { /* the run's end line: its start line goes first */
+        tel_pending_release_run(collector->pending, run_id, hold_start, collector);
+        return;
+    }
+    if (pidfd < 0 || tel_live_add(collector->live, run_id, pidfd, &parcel->message.line) < 0)
         due(&collector->adopt_due, now_ns() + adopt_delay);
+}
+
+/* Runs whose process has ended remain what they are. */
+static void release_ended_leaders(struct collector *collector)
+{
+    if (tel_pending_due(collector->pending) == 0)
+        return;
+    for (const struct tel_live_run *run = tel_live_first_ended(collector->live); run != NULL;
+         run = run->queued)
+        tel_pending_release_run(collector->pending, tel_str_from(run->run_id), hold_start,
+                                collector);
+}
+
+static void release_leaders(struct collector *collector, int64_t now)
+{
+    tel_pending_release(collector->pending, now, hold_start, collector);
+    if (tel_inbox_append_lines(collector->inbox) < 0)
+        due(&collector->retry_due, now_ns() + retry_delay);
+    note_journal_written(collector);
+    due(&collector->fold_due, now_ns() + fold_delay);
 }
 
 static struct tel_settler settler_of(struct collector *collector)
@@ -276,6 +332,9 @@ static void settle_ended(struct collector *collector)
     struct tel_live_run *run;
     bool written = false;
 
+    /* Whoever has ended may have sent word before, and handed its run on. */
+    drain_starts(collector);
+    release_ended_leaders(collector);
     /* A run whose start line is still kept here would be one that nobody knows. */
     if (tel_inbox_append_lines(collector->inbox) < 0) {
         due(&collector->settle_due, now_ns() + retry_delay);
@@ -403,6 +462,8 @@ static void do_due_work(struct collector *collector)
         drain_starts(collector);
     if (take_due(&collector->settle_due, now))
         settle_ended(collector);
+    if (tel_pending_due(collector->pending) != 0 && tel_pending_due(collector->pending) <= now)
+        release_leaders(collector, now);
     if (take_due(&collector->fold_due, now))
         fold(collector, false);
     if (take_due(&collector->retry_due, now)) {
@@ -433,9 +494,10 @@ static bool has_nothing_to_do(const struct collector *collector)
 /* When epoll_wait has to return without an event, in milliseconds. */
 static int wait_ms(const struct collector *collector)
 {
-    const int64_t times[] = {collector->starts_due, collector->fold_due, collector->settle_due,
-                             collector->retry_due,  collector->sync_due, collector->care_due,
-                             collector->look_due,   collector->adopt_due};
+    const int64_t times[] = {
+        collector->starts_due, collector->fold_due,  collector->settle_due,
+        collector->retry_due,  collector->sync_due,  collector->care_due,
+        collector->look_due,   collector->adopt_due, tel_pending_due(collector->pending)};
     int64_t next = INT64_MAX;
     int64_t now = now_ns();
 
@@ -512,6 +574,7 @@ static void serve(struct collector *collector)
         serve_once(collector);
     while (!is_done(collector) || leave(collector));
     answer_requests(collector);
+    release_leaders(collector, INT64_MAX);
 }
 
 /* --- set-up ----------------------------------------------------------------------------------- */
@@ -543,12 +606,13 @@ static int open_collector(struct collector *collector, struct tel_error *err)
     if (status < 0)
         return tel_fail_sys(err, status, "epoll", NULL);
     collector->live = tel_live_new(collector->epoll_fd);
+    collector->pending = tel_pending_new();
     collector->inbox = tel_inbox_new(collector->dir);
-    if (collector->live == NULL || collector->inbox == NULL)
+    if (collector->live == NULL || collector->pending == NULL || collector->inbox == NULL)
         return tel_fail(err, -ENOMEM, "no memory", NULL);
-    tel_inbox_on_start(collector->inbox, add_start, collector);
-    status = watch(collector, tel_inbox_late_fd(collector->inbox), EPOLLIN, &late_tag,
-                   EPOLL_CTL_ADD);
+    tel_inbox_on_message(collector->inbox, take_parcel, collector);
+    status =
+        watch(collector, tel_inbox_late_fd(collector->inbox), EPOLLIN, &late_tag, EPOLL_CTL_ADD);
     if (status < 0)
         return tel_fail_sys(err, status, "epoll", NULL);
     collector->janitor = tel_janitor_start(collector->dir);
@@ -573,6 +637,7 @@ static void close_collector(struct collector *collector, bool failed)
     tel_fold_close(collector->fold);
     tel_janitor_stop(collector->janitor);
     tel_inbox_free(collector->inbox);
+    tel_pending_free(collector->pending);
     tel_live_free(collector->live);
     if (collector->signal_fd >= 0)
         close(collector->signal_fd);

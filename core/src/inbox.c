@@ -20,7 +20,7 @@
 
 enum {
     ASKING_MAX = 4096,
-    ACCEPT_AT_ONCE = 512,             /* then others get their turn */
+    ACCEPT_AT_ONCE = 512,              /* then others get their turn */
     HELD_BYTES_MAX = 16 * 1024 * 1024, /* of lines while the disk is full */
     PAUSE_MS = 20
 };
@@ -51,8 +51,8 @@ struct tel_inbox {
     struct line_queue starts; /* of these first: a run's end may be received before its start */
     struct line_queue ends;
     size_t held_bytes;
-    tel_start_fn *on_start;
-    void *on_start_arg;
+    tel_parcel_fn *on_message;
+    void *on_message_arg;
     int late_fd; /* an epoll set of its own */
     struct late *late;
     int spare_fd; /* given up for a connection when there are no more descriptors; -1 none left */
@@ -62,14 +62,6 @@ struct tel_inbox {
         struct tel_message message;
     } asking[ASKING_MAX];
     char buffer[sizeof(struct tel_message) + TEL_RUNLINE_MAX + 2 * TEL_API_TEXT_MAX];
-};
-
-/* A message as received. */
-struct parcel {
-    struct tel_message message;
-    struct tel_str line; /* in the inbox's buffer, as is the target */
-    struct tel_target target;
-    int passed_fd;       /* -1 none */
 };
 
 static int open_spare(void)
@@ -102,10 +94,10 @@ struct tel_inbox *tel_inbox_new(const struct tel_datadir *dir)
     return NULL;
 }
 
-void tel_inbox_on_start(struct tel_inbox *inbox, tel_start_fn *fn, void *arg)
+void tel_inbox_on_message(struct tel_inbox *inbox, tel_parcel_fn *fn, void *arg)
 {
-    inbox->on_start = fn;
-    inbox->on_start_arg = arg;
+    inbox->on_message = fn;
+    inbox->on_message_arg = arg;
 }
 
 static void drop_first(struct line_queue *queue)
@@ -181,7 +173,7 @@ static int take_descriptor(struct msghdr *header)
     return taken;
 }
 
-static bool is_sound(const struct parcel *parcel, size_t received)
+static bool is_sound(const struct tel_parcel *parcel, size_t received)
 {
     const struct tel_message *message = &parcel->message;
 
@@ -201,7 +193,7 @@ static struct tel_str take_text(const char **at, size_t len)
     return text;
 }
 
-static void find_texts(struct parcel *parcel, const char *at)
+static void find_texts(struct tel_parcel *parcel, const char *at)
 {
     parcel->line = take_text(&at, parcel->message.line_length);
     parcel->target.url = take_text(&at, parcel->message.url_length);
@@ -210,7 +202,7 @@ static void find_texts(struct parcel *parcel, const char *at)
 
 enum received { RECEIVED, RECEIVED_NOTHING_YET, RECEIVED_NONSENSE };
 
-static enum received receive(struct tel_inbox *inbox, int fd, struct parcel *parcel)
+static enum received receive(struct tel_inbox *inbox, int fd, struct tel_parcel *parcel)
 {
     char control[CMSG_SPACE(4 * sizeof(int))];
     struct iovec part = {inbox->buffer, sizeof inbox->buffer};
@@ -292,6 +284,11 @@ static void hold_line(struct tel_inbox *inbox, struct line_queue *queue, struct 
     inbox->held_bytes += text.len;
 }
 
+void tel_inbox_hold_start(struct tel_inbox *inbox, struct tel_str line)
+{
+    hold_line(inbox, &inbox->starts, line);
+}
+
 bool tel_inbox_holds_lines(const struct tel_inbox *inbox)
 {
     return inbox->starts.first != NULL || inbox->ends.first != NULL;
@@ -310,8 +307,7 @@ static int append_queue(struct tel_inbox *inbox, struct line_queue *queue)
     tel_clock_now(&now);
     while (queue->first != NULL) {
         const struct tel_str text = {queue->first->text, queue->first->len};
-        int status =
-            tel_journal_append(&writer, tel_date_of(now.realtime_ns), text, NULL, NULL);
+        int status = tel_journal_append(&writer, tel_date_of(now.realtime_ns), text, NULL, NULL);
 
         if (status < 0)
             return status;
@@ -345,12 +341,14 @@ static int pidfd_of_peer(int fd)
     return (int)syscall(SYS_pidfd_open, peer.pid, 0);
 }
 
-static void take_start(struct tel_inbox *inbox, int fd, struct parcel *parcel)
+static void take_start(struct tel_inbox *inbox, int fd, struct tel_parcel *parcel)
 {
     if (parcel->passed_fd < 0)
         parcel->passed_fd = pidfd_of_peer(fd);
-    if (inbox->on_start != NULL)
-        inbox->on_start(inbox->on_start_arg, &parcel->message, &parcel->target, parcel->passed_fd);
+    if (parcel->message.request == TEL_REQUEST_START)
+        hold_line(inbox, &inbox->starts, parcel->line);
+    if (inbox->on_message != NULL)
+        inbox->on_message(inbox->on_message_arg, parcel);
     else if (parcel->passed_fd >= 0)
         close(parcel->passed_fd);
     close(fd);
@@ -358,10 +356,13 @@ static void take_start(struct tel_inbox *inbox, int fd, struct parcel *parcel)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-static void take_request(struct tel_inbox *inbox, int fd, struct parcel *parcel)
+static void take_request(struct tel_inbox *inbox, int fd, struct tel_parcel *parcel)
 {
     if (parcel->passed_fd >= 0)
         close(parcel->passed_fd);
+    if (parcel->line.len > 0 && inbox->on_message != NULL)
+        inbox->on_message(inbox->on_message_arg, parcel);
+    hold_line(inbox, &inbox->ends, parcel->line);
     inbox->asking[inbox->asking_count++] =
         (struct asking){fd, parcel->message};
 }
@@ -387,7 +388,7 @@ static void wait_for_message(struct tel_inbox *inbox, int fd, int64_t since_ns)
 /* Takes the message of a connection; false when it is not there yet. */
 static bool take_message(struct tel_inbox *inbox, int fd)
 {
-    struct parcel parcel;
+    struct tel_parcel parcel;
     enum received received = receive(inbox, fd, &parcel);
 
     if (received == RECEIVED_NOTHING_YET)
@@ -396,13 +397,10 @@ static bool take_message(struct tel_inbox *inbox, int fd)
         close(fd);
         return true;
     }
-    if (parcel.message.request == TEL_REQUEST_START) {
-        hold_line(inbox, &inbox->starts, parcel.line);
+    if (parcel.message.request == TEL_REQUEST_START || parcel.message.request == TEL_REQUEST_LEADER)
         take_start(inbox, fd, &parcel);
-    } else {
-        hold_line(inbox, &inbox->ends, parcel.line);
+    else
         take_request(inbox, fd, &parcel);
-    }
     return true;
 }
 

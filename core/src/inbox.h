@@ -11,11 +11,18 @@ struct tel_inbox;
 struct tel_inbox *tel_inbox_new(const struct tel_datadir *dir);
 void tel_inbox_free(struct tel_inbox *inbox);
 
-/* Who gets each start, with a pidfd of its process (theirs then), or -1 where none is to be had. target
- * (borrowed for the call) has no url when the run is not to be posted. */
-typedef void tel_start_fn(void *arg, const struct tel_message *message,
-                          const struct tel_target *target, int pidfd);
-void tel_inbox_on_start(struct tel_inbox *inbox, tel_start_fn *fn, void *arg);
+/* A message as received. */
+struct tel_parcel {
+    struct tel_message message;
+    struct tel_str line;      /* borrowed, as are the texts of target */
+    struct tel_target target; /* without url: the run is not to be posted */
+    int passed_fd;            /* a start's: pidfd of its process, or -1 where none is to be had */
+};
+
+/* Who gets each start, and its descriptor for good; and each request that comes with a line, before that
+ * is taken for the journal. The line of a TEL_REQUEST_LEADER is the callee's to keep. */
+typedef void tel_parcel_fn(void *arg, const struct tel_parcel *parcel);
+void tel_inbox_on_message(struct tel_inbox *inbox, tel_parcel_fn *fn, void *arg);
 
 /* Accepts everything that waits on a listening socket and takes the messages that are there. Those
  * who sent a request then wait for tel_inbox_answer. */
@@ -37,6 +44,8 @@ void tel_inbox_answer(struct tel_inbox *inbox, enum tel_answer answer);
 /* "Later", to hosts that wait for their own run only. */
 void tel_inbox_put_off(struct tel_inbox *inbox);
 
+/* Takes a start line for the journal, as if it had come with a START. */
+void tel_inbox_hold_start(struct tel_inbox *inbox, struct tel_str line);
 /* Appends the lines that came with messages, because their senders could not, to the journal: those
  * of starts first. Negative when some are still left. */
 int tel_inbox_append_lines(struct tel_inbox *inbox);

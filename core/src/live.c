@@ -59,12 +59,18 @@ static size_t chain_of(struct tel_str run_id)
     return hash % CHAINS;
 }
 
+static struct tel_live_run *find(const struct tel_live *live, struct tel_str run_id)
+{
+    struct tel_live_run *run = live->chains[chain_of(run_id)];
+
+    while (run != NULL && !tel_str_is(run_id, run->run_id))
+        run = run->next;
+    return run;
+}
+
 bool tel_live_has(const struct tel_live *live, struct tel_str run_id)
 {
-    for (struct tel_live_run *run = live->chains[chain_of(run_id)]; run != NULL; run = run->next)
-        if (tel_str_is(run_id, run->run_id))
-            return true;
-    return false;
+    return find(live, run_id) != NULL;
 }
 
 size_t tel_live_count(const struct tel_live *live)
@@ -90,6 +96,13 @@ static pid_t pid_behind(int pidfd)
             break;
     fclose(info);
     return pid > 0 ? pid : 0;
+}
+
+uint64_t tel_live_identity(int pidfd)
+{
+    const uint64_t inode = tel_pidfd_inode(pidfd);
+
+    return inode != 0 ? inode : (uint64_t)pid_behind(pidfd);
 }
 
 static int watch(const struct tel_live *live, struct tel_live_run *run, int operation,
@@ -150,6 +163,11 @@ struct tel_live_run *tel_live_take_ended(struct tel_live *live)
     return list;
 }
 
+const struct tel_live_run *tel_live_first_ended(const struct tel_live *live)
+{
+    return live->ended;
+}
+
 bool tel_live_any_ended(const struct tel_live *live)
 {
     return live->ended != NULL;
@@ -173,4 +191,19 @@ void tel_live_remove(struct tel_live *live, struct tel_live_run *run)
     /* Closing alone does not end the watch while its sender has a copy of the pidfd (epoll(7)). */
     watch(live, run, EPOLL_CTL_DEL, 0);
     free_run(run);
+}
+
+void tel_live_forget(struct tel_live *live, struct tel_str run_id)
+{
+    struct tel_live_run *run = find(live, run_id);
+
+    if (run == NULL)
+        return;
+    for (struct tel_live_run **link = &live->ended; *link != NULL; link = &(*link)->queued) {
+        if (*link == run) {
+            *link = run->queued;
+            break;
+        }
+    }
+    tel_live_remove(live, run);
 }

@@ -24,6 +24,10 @@ struct tel_live;
 struct tel_live *tel_live_new(int epoll_fd);
 void tel_live_free(struct tel_live *live);
 
+/* A number that two pidfds of one process have in common, and no other process's at that time: its pidfs
+ * inode, or its pid where there is no pidfs. 0 unknown. */
+uint64_t tel_live_identity(int pidfd);
+
 /* Watches a run. Takes pidfd in any case. start may be zero. 0; 1 when it is watched already;
  * negative errno. */
 int tel_live_add(struct tel_live *live, struct tel_str run_id, int pidfd,
@@ -34,11 +38,15 @@ size_t tel_live_count(const struct tel_live *live);
 /* epoll says that the process of run has ended: notes the time, which may be late by late_ns (once),
  * and puts the run on the list of ended ones; from now on only its reaping wakes the collector. */
 void tel_live_ended(struct tel_live *live, struct tel_live_run *run, int64_t late_ns);
-/* The list of ended runs; the caller takes it over and gives every run to remove or ended again. */
+/* The list of ended runs, to look at. */
+const struct tel_live_run *tel_live_first_ended(const struct tel_live *live);
+/* The same list; the caller takes it over and gives every run to remove or ended again. */
 struct tel_live_run *tel_live_take_ended(struct tel_live *live);
 bool tel_live_any_ended(const struct tel_live *live);
 /* Puts a run that could not be settled back on the list. */
 void tel_live_put_back(struct tel_live *live, struct tel_live_run *run);
 void tel_live_remove(struct tel_live *live, struct tel_live_run *run);
+/* Watches a run no longer, if it was watched; also when it is on the list of ended ones. */
+void tel_live_forget(struct tel_live *live, struct tel_str run_id);
 
 #endif

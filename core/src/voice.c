@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { ASK_MS = 1000 };
 
@@ -79,7 +80,7 @@ static bool trust_environment(struct tel_voice *voice, const struct tel_config *
 
     if (!tel_str_equal(voice->run_id, config->value[TEL_VAR_RUN_ID]) ||
         !tel_owner_parse(config->value[TEL_VAR_RUN_OWNER], &owner) ||
-        tel_owner_standing(&owner) == TEL_OUTSIDE)
+        tel_owner_standing(&owner, getpid()) == TEL_OUTSIDE)
         return false;
     voice->from = owner.start;
     voice->owner = owner.process;

@@ -68,7 +68,7 @@ Test(bad_input, wrong_values_fall_back)
         "TELEMETRY_METRICS_JSON={",
         "TELEMETRY_EXIT_SOURCE=oracle",
         "TELEMETRY_RUN_ID=\xff\xfe/../\n",
-        "TELEMETRY_RUN_OWNER=1:1:1",
+        "TELEMETRY_RUN_OWNER=2:1:1",
         "TELEMETRY_SKIP_VALIDATION=perhaps",
         "TELEMETRY_AUTO_CHILDREN=some",
         "TELEMETRY_CONFIG=/nonexistent",

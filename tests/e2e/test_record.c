@@ -237,7 +237,7 @@ Test(record, a_process_whose_owner_is_gone_is_a_new_run)
 
 Test(record, nonsense_about_the_run_it_is_in)
 {
-    static const char *const nonsense[] = {"1:1:1:1:1:1", "", "x", "1:99999999999:1:1:1:1:1:1:1:1"};
+    static const char *const nonsense[] = {"2:1:1:1:1:1", "", "x", "2:99999999999:1:1:1:1:1:1:1:1:0:"};
 
     for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++)
         run(LIST("/bin/true"),

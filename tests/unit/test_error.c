@@ -42,10 +42,9 @@ Test(error, texts_are_the_systems)
 
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         cr_expect_str_eq(tel_errno_text(numbers[i]), strerror(numbers[i]));
-        cr_expect_str_eq(tel_errno_text(-numbers[i]), strerror(numbers[i]));
     }
-    cr_expect_str_eq(tel_errno_text(4242), "unknown error");
-    cr_expect_str_eq(tel_errno_text(0), "unknown error");
+    cr_expect_null(tel_errno_text(4242));
+    cr_expect_null(tel_errno_text(0));
 }
 
 Test(error, long_paths_leave_room_for_the_reason)

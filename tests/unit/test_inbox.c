@@ -29,7 +29,7 @@ static struct tel_claim claim;
 static struct tel_inbox *inbox;
 static int fds_before;
 
-/* What on_start was told, in order. */
+/* What on_message was told of starts, in order. */
 static struct {
     char run_id[TEL_RUN_ID_MAX];
     char url[64];
@@ -38,15 +38,16 @@ static struct {
 } starts[16];
 static int start_count;
 
-static void note_start(void *arg, const struct tel_message *message,
-                       const struct tel_target *target, int pidfd)
+static void note_start(void *arg, const struct tel_parcel *parcel)
 {
     cr_assert_eq(arg, &starts);
+    if (parcel->message.request != TEL_REQUEST_START)
+        return;
     cr_assert_lt(start_count, 16);
-    strcpy(starts[start_count].run_id, message->run_id);
-    strcpy(starts[start_count].url, view_text(target->url));
-    strcpy(starts[start_count].token, view_text(target->token));
-    starts[start_count++].pidfd = pidfd;
+    strcpy(starts[start_count].run_id, parcel->message.run_id);
+    strcpy(starts[start_count].url, view_text(parcel->target.url));
+    strcpy(starts[start_count].token, view_text(parcel->target.token));
+    starts[start_count++].pidfd = parcel->passed_fd;
 }
 
 static void set_up(void)
@@ -58,7 +59,7 @@ static void set_up(void)
     cr_assert_eq(tel_claim_take(&claim, &dir, &err), 0, "%s", err.message);
     inbox = tel_inbox_new(&dir);
     cr_assert_not_null(inbox);
-    tel_inbox_on_start(inbox, note_start, &starts);
+    tel_inbox_on_message(inbox, note_start, &starts);
 }
 
 static void tear_down(void)
@@ -197,7 +198,7 @@ Test(inbox, a_start_of_a_process_that_has_ended)
 
 Test(inbox, nobody_has_to_listen)
 {
-    tel_inbox_on_start(inbox, NULL, NULL);
+    tel_inbox_on_message(inbox, NULL, NULL);
     send_start("run-1", -1, NULL);
     take_starts();
     cr_expect_eq(start_count, 0);

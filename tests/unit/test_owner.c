@@ -30,11 +30,14 @@ Test(owner, written_and_read)
         .process = {4242, 77, 99},
         .start = {20261122, 500, 123456789012345},
         .before = {1, 2, 3, 4},
+        .flags = TEL_OWNER_PENDING,
+        .parent = TEL_STR("20261122T000000Z-a:b-01234567"),
     };
     const char *written = text_of(&owner);
     struct tel_owner read;
 
-    cr_assert_str_eq(written, "1:4242:77:99:20261122:123456789012345:1:2:3:4");
+    cr_assert_str_eq(written, "2:4242:77:99:20261122:123456789012345:1:2:3:4:2:"
+                              "20261122T000000Z-a:b-01234567");
     cr_assert(tel_owner_parse(tel_str_from(written), &read));
     cr_expect_eq(read.process.pid, 4242);
     cr_expect_eq(read.process.pidfs_ino, 77);
@@ -45,17 +48,23 @@ Test(owner, written_and_read)
     cr_expect_eq(read.before.system_ms, 2);
     cr_expect_eq(read.before.children_user_ms, 3);
     cr_expect_eq(read.before.children_system_ms, 4);
+    cr_expect_eq(read.flags, TEL_OWNER_PENDING);
+    cr_expect(tel_str_equal(read.parent, owner.parent));
 }
 
 Test(owner, the_longest_text_fits)
 {
+    char parent[TEL_RUN_ID_MAX];
     const struct tel_owner owner = {
         .process = {INT32_MAX, UINT64_MAX, UINT64_MAX},
         .start = {UINT32_MAX, 0, UINT64_MAX},
         .before = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
+        .flags = TEL_OWNER_PENDING | TEL_OWNER_ALL_CHILDREN,
+        .parent = {parent, sizeof parent - 1},
     };
     struct tel_owner read;
 
+    memset(parent, 'x', sizeof parent);
     cr_assert_not_null(text_of(&owner));
     cr_assert(tel_owner_parse(tel_str_from(text_of(&owner)), &read));
     cr_expect_eq(read.process.pidfs_ino, UINT64_MAX);
@@ -66,24 +75,24 @@ Test(owner, the_longest_text_fits)
 Test(owner, malformed_texts)
 {
     static const char *const bad[] = {"",
-                                      "1",
-                                      "1:2:3:4:5:6",
-                                      "1:2:3:4:5:6:7:8:9",
-                                      "1:2:3:4:5:6:7:8:9:10:11",
-                                      "1:2:3:4:5:6:7:8:9:10:",
-                                      ":1:2:3:4:5:6:7:8:9:10",
+                                      "2",
+                                      "2:2:3:4:5:6:7:8:9:10:11",
                                       "2:2:3:4:5:6:7:8:9:10",
-                                      "0:2:3:4:5:6:7:8:9:10",
-                                      "1:0:3:4:5:6:7:8:9:10",
-                                      "1:-2:3:4:5:6:7:8:9:10",
-                                      "1:2147483648:3:4:5:6:7:8:9:10",
-                                      "1:2:3:4:4294967296:6:7:8:9:10",
-                                      "1:2::4:5:6:7:8:9:10",
-                                      "1:2:3:4:5:6:7:8:9:10 ",
-                                      " 1:2:3:4:5:6:7:8:9:10",
-                                      "1:2:3:4:5:0x6:7:8:9:10",
-                                      "1:2:3:4:5:6:7:8:9:99999999999999999999999",
-                                      "1;2;3;4;5;6;7;8;9;10"};
+                                      "2:2:3:4:5:6:7:8:9:10:0",
+                                      ":2:2:3:4:5:6:7:8:9:10:0:",
+                                      "1:2:3:4:5:6:7:8:9:10:0:",
+                                      "0:2:3:4:5:6:7:8:9:10:0:",
+                                      "2:0:3:4:5:6:7:8:9:10:0:",
+                                      "2:-2:3:4:5:6:7:8:9:10:0:",
+                                      "2:2147483648:3:4:5:6:7:8:9:10:0:",
+                                      "2:2:3:4:4294967296:6:7:8:9:10:0:",
+                                      "2:2::4:5:6:7:8:9:10:0:",
+                                      "2:2:3:4:5:6:7:8:9:10:0 :",
+                                      " 2:2:3:4:5:6:7:8:9:10:0:",
+                                      "2:2:3:4:5:0x6:7:8:9:10:0:",
+                                      "2:2:3:4:5:6:7:8:9:99999999999999999999999:0:",
+                                      "2:2:3:4:5:6:7:8:9:10:0:../parent",
+                                      "2;2;3;4;5;6;7;8;9;10;0;"};
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct tel_owner owner = {.process = {.pid = 123}};
@@ -134,7 +143,7 @@ static enum tel_standing standing_of_child(const struct tel_owner *owner)
     pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0)
-        _exit((int)tel_owner_standing(owner));
+        _exit((int)tel_owner_standing(owner, getpid()));
     cr_assert_eq(waitpid(pid, &wait_status, 0), pid);
     cr_assert(WIFEXITED(wait_status));
     return (enum tel_standing)WEXITSTATUS(wait_status);
@@ -160,7 +169,7 @@ Test(owner, the_owner_itself)
     for (int with_inode = 0; with_inode < 2; with_inode++) {
         struct tel_owner owner = own(with_inode);
 
-        cr_expect_eq(tel_owner_standing(&owner), TEL_OWNS);
+        cr_expect_eq(tel_owner_standing(&owner, getpid()), TEL_OWNS);
     }
 }
 
@@ -182,12 +191,12 @@ Test(owner, a_number_used_again)
     if (owner.process.pidfs_ino == 0)
         cr_skip_test("this kernel has no pidfs (Linux 6.9)");
     owner.process.pidfs_ino++;
-    cr_expect_eq(tel_owner_standing(&owner), TEL_OUTSIDE);
+    cr_expect_eq(tel_owner_standing(&owner, getpid()), TEL_OUTSIDE);
     cr_expect_eq(standing_of_grandchild(&owner), TEL_OUTSIDE);
 
     owner = own(false);
     owner.process.start_ticks++;
-    cr_expect_eq(tel_owner_standing(&owner), TEL_OUTSIDE);
+    cr_expect_eq(tel_owner_standing(&owner, getpid()), TEL_OUTSIDE);
     cr_expect_eq(standing_of_grandchild(&owner), TEL_OUTSIDE);
 }
 
@@ -208,14 +217,14 @@ Test(owner, one_that_has_ended)
     }
     cr_assert_eq(read(channel[0], &owner, sizeof owner), (ssize_t)sizeof owner);
     cr_assert_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-    cr_expect_eq(tel_owner_standing(&owner), TEL_OUTSIDE, "a zombie has ended");
+    cr_expect_eq(tel_owner_standing(&owner, getpid()), TEL_OUTSIDE, "a zombie has ended");
     cr_assert_eq(waitpid(pid, NULL, 0), pid);
-    cr_expect_eq(tel_owner_standing(&owner), TEL_OUTSIDE);
+    cr_expect_eq(tel_owner_standing(&owner, getpid()), TEL_OUTSIDE);
 }
 
 Test(owner, one_that_never_was)
 {
     const struct tel_owner owner = {.process = {INT32_MAX, 1, 1}};
 
-    cr_expect_eq(tel_owner_standing(&owner), TEL_OUTSIDE);
+    cr_expect_eq(tel_owner_standing(&owner, getpid()), TEL_OUTSIDE);
 }

@@ -1,77 +1,8 @@
-/* Filling in an error, and the system's error names without libc's locale-dependent strerror. */
+/* Filling in an error. */
 #include "error.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
-
-/* What our own calls can meet; anything else is "error N". */
-#define ERRNO_TEXTS(X)                                                                             \
-    X(EPERM, "Operation not permitted")                                                            \
-    X(ENOENT, "No such file or directory")                                                         \
-    X(ESRCH, "No such process")                                                                    \
-    X(EINTR, "Interrupted system call")                                                            \
-    X(EIO, "Input/output error")                                                                   \
-    X(ENXIO, "No such device or address")                                                          \
-    X(E2BIG, "Argument list too long")                                                             \
-    X(ENOEXEC, "Exec format error")                                                                \
-    X(EBADF, "Bad file descriptor")                                                                \
-    X(EAGAIN, "Resource temporarily unavailable")                                                  \
-    X(ENOMEM, "Cannot allocate memory")                                                            \
-    X(EACCES, "Permission denied")                                                                 \
-    X(EBUSY, "Device or resource busy")                                                            \
-    X(EEXIST, "File exists")                                                                       \
-    X(EXDEV, "Invalid cross-device link")                                                          \
-    X(ENOTDIR, "Not a directory")                                                                  \
-    X(EISDIR, "Is a directory")                                                                    \
-    X(EINVAL, "Invalid argument")                                                                  \
-    X(ENFILE, "Too many open files in system")                                                     \
-    X(EMFILE, "Too many open files")                                                               \
-    X(ETXTBSY, "Text file busy")                                                                   \
-    X(EFBIG, "File too large")                                                                     \
-    X(ENOSPC, "No space left on device")                                                           \
-    X(EROFS, "Read-only file system")                                                              \
-    X(EPIPE, "Broken pipe")                                                                        \
-    X(ENAMETOOLONG, "File name too long")                                                          \
-    X(ENOLCK, "No locks available")                                                                \
-    X(ENOSYS, "Function not implemented")                                                          \
-    X(ELOOP, "Too many levels of symbolic links")                                                  \
-    X(EMSGSIZE, "Message too long")                                                                \
-    X(EPROTOTYPE, "Protocol wrong type for socket")                                                \
-    X(EADDRINUSE, "Address already in use")                                                        \
-    X(ECONNRESET, "Connection reset by peer")                                                      \
-    X(ENOBUFS, "No buffer space available")                                                        \
-    X(ETIMEDOUT, "Connection timed out")                                                           \
-    X(ECONNREFUSED, "Connection refused")                                                          \
-    X(ESTALE, "Stale file handle")                                                                 \
-    X(EDQUOT, "Disk quota exceeded")
-
-/* Number and text in turn, one behind the other: half as large in the shim as rows of one width, and no
- * pointers that would have to be relocated. */
-#define MEMBERS(number, text) unsigned char number_##number; char text_##number[sizeof(text)];
-#define VALUES(number, text) number, text,
-
-static const struct {
-    ERRNO_TEXTS(MEMBERS)
-} errno_texts = {ERRNO_TEXTS(VALUES)};
-
-static const char *find_errno_text(int number)
-{
-    const char *at = (const char *)&errno_texts;
-    const char *const end = at + sizeof errno_texts;
-
-    for (; at < end; at += strlen(at + 1) + 2)
-        if ((unsigned char)*at == number)
-            return at + 1;
-    return NULL;
-}
-
-const char *tel_errno_text(int error_number)
-{
-    const char *text = find_errno_text(error_number < 0 ? -error_number : error_number);
-
-    return text == NULL ? "unknown error" : text;
-}
 
 enum {
     MESSAGE_END = sizeof(((struct tel_error *)NULL)->message) - 1,
@@ -117,7 +48,7 @@ int tel_fail(struct tel_error *err, int code, ...)
 
 static void put_errno(struct tel_error *err, size_t at, int negative_errno)
 {
-    const char *text = find_errno_text(-negative_errno);
+    const char *text = tel_errno_text(-negative_errno);
     char number[32];
     struct tel_buf buf;
 

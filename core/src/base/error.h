@@ -26,8 +26,8 @@ int tel_fail(struct tel_error *err, int code, ...) __attribute__((sentinel));
 /* Like tel_fail, with the system's name of the errno value appended: "open X: No such file…".
  * negative_errno as the raw system calls return it. */
 int tel_fail_sys(struct tel_error *err, int negative_errno, ...) __attribute__((sentinel));
-/* Short English text of an errno value (positive or negative), "unknown error" when it has none
- * (tel_fail_sys then says "error N"). */
-const char *tel_errno_text(int error_number);
+/* Short English text of an errno value, NULL when it has none (tel_fail_sys then says "error N"; the
+ * shim has none at all). */
+const char *tel_errno_text(int number);
 
 #endif

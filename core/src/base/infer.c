@@ -160,93 +160,101 @@ static bool next_program(struct tel_words *words, struct tel_str *word)
 /* --- launchers ------------------------------------------------------------------------------ */
 
 enum launcher_trait {
-    ASSIGNMENTS = 1, /* NAME=value before the command */
-    SPLITS = 2,      /* env -S: a value that is split into words */
-    COMMAND_TEXT = 4 /* flock FILE -c 'script' */
+    ASSIGNMENTS = 'A', /* NAME=value before the command */
+    SPLITS = 'S',      /* env -S: a value that is split into words */
+    COMMAND_TEXT = 'C' /* flock FILE -c 'script' */
 };
 
 /* A program that runs the program named by its first operand. */
 struct launcher {
-    char name[12];
-    char values[14];        /* letters of the options whose value may be the next word */
-    char stops[6];          /* letters of the options with which it runs nothing */
-    unsigned char operands; /* how many come before the command */
-    unsigned char traits;
+    int operands; /* how many come before the command */
+    const char *name;
+    const char *values; /* letters of the options whose value may be the next word */
+    const char *stops;  /* letters of the options with which it runs nothing */
+    const char *traits;
 };
 
-static const struct launcher launchers[] = {
-    {"env", "uCS", "", 0, ASSIGNMENTS | SPLITS},
-    {"exec", "a", "", 0, 0}, /* the shell's */
-    {"nohup", "", "", 0, 0},
-    {"nice", "n", "", 0, 0},
-    {"ionice", "cn", "pPu", 0, 0},
-    {"setsid", "", "", 0, 0},
-    {"timeout", "sk", "", 1, 0},
-    {"stdbuf", "ioe", "", 0, 0},
-    {"time", "fo", "", 0, 0},
-    {"chrt", "TPD", "pm", 1, 0},
-    {"taskset", "", "p", 1, 0},
-    {"numactl", "imNCp", "sH", 0, 0},
-    {"xargs", "IEndPLsa", "", 0, 0},
-    {"flock", "wE", "", 1, COMMAND_TEXT},
-    {"sudo", "ugpChDRTUrt", "lKkVe", 0, ASSIGNMENTS},
-    {"doas", "uC", "Ls", 0, 0},
-    {"setpriv", "", "d", 0, 0},
-    {"chroot", "", "", 1, 0},
-    {"gosu", "", "", 1, 0},
-    {"su-exec", "", "", 1, 0},
-    {"tini", "pe", "", 0, 0},
-    {"dumb-init", "r", "", 0, 0},
-    {"busybox", "", "", 0, 0},
-    {"unbuffer", "", "", 0, 0},
-    {"chronic", "", "", 0, 0},
-    {"catchsegv", "", "", 0, 0},
-    {"eatmydata", "", "", 0, 0},
-    {"strace", "oepEauPSsXbIO", "", 0, 0},
-    {"ltrace", "oepnlasAuDFx", "", 0, 0},
-    {"valgrind", "", "", 0, 0},
-    {"linux64", "", "", 0, 0},
-    {"systemd-cat", "tp", "", 0, 0},
-};
+#define LAUNCHER(operands, name, values, stops, traits)                                            \
+    operands name "\0" values "\0" stops "\0" traits "\0"
 
-/* Long options whose value may be the next word, of launchers and interpreters. */
-static const struct {
-    char program[12];
-    char values[68];
-} long_options[] = {
-    {"env", "unset chdir split-string"},
-    {"nice", "adjustment"},
-    {"ionice", "class classdata"},
-    {"timeout", "signal kill-after"},
-    {"stdbuf", "input output error"},
-    {"time", "format output"},
-    {"chrt", "sched-runtime sched-period sched-deadline"},
-    {"numactl", "interleave membind cpunodebind physcpubind preferred"},
-    {"xargs", "arg-file delimiter max-args max-chars max-lines max-procs"},
-    {"flock", "timeout wait conflict-exit-code"},
-    {"sudo", "user group prompt chdir chroot host"},
-    {"setpriv", "reuid regid groups inh-caps bounding-set pdeathsig"},
-    {"dumb-init", "rewrite"},
-    {"systemd-cat", "identifier priority"},
-    {"sh", "rcfile init-file"},
-    {"python", "check-hash-based-pycs"},
-    {"node", "require import loader experimental-loader conditions env-file title"},
-    {"php", "define php-ini"},
-    {"java", "cp classpath p add-modules add-exports add-opens add-reads source"},
-    {"julia", "load threads procs sysimage"},
-    {"awk", "assign field-separator include load"},
-    {"deno", "config import-map lock log-level"},
-    {"bun", "preload"},
-    {"dotnet", "additionalprobingpath depsfile runtimeconfig fx-version"},
-};
+/* The texts of each in turn, each ended by NUL; after the last row an empty one. */
+static const char launchers[] =
+    LAUNCHER("0", "env", "uCS", "", "AS") LAUNCHER("0", "exec", "a", "", "") /* the shell's */
+    LAUNCHER("0", "nohup", "", "", "") LAUNCHER("0", "nice", "n", "", "")
+        LAUNCHER("0", "ionice", "cn", "pPu", "") LAUNCHER("0", "setsid", "", "", "") LAUNCHER(
+            "1", "timeout", "sk", "", "") LAUNCHER("0", "stdbuf", "ioe", "", "")
+            LAUNCHER("0", "time", "fo", "", "") LAUNCHER("1", "chrt", "TPD", "pm", "") LAUNCHER(
+                "1", "taskset", "", "p", "") LAUNCHER("0", "numactl", "imNCp", "sH", "")
+                LAUNCHER("0", "xargs", "IEndPLsa", "", "") LAUNCHER("1", "flock", "wE", "", "C")
+                    LAUNCHER("0", "sudo", "ugpChDRTUrt", "lKkVe", "A") LAUNCHER("0", "doas", "uC",
+                                                                                "Ls", "")
+                        LAUNCHER("0", "setpriv", "", "d", "") LAUNCHER("1", "chroot", "", "", "")
+                            LAUNCHER("1", "gosu", "", "", "") LAUNCHER("1", "su-exec", "", "", "")
+                                LAUNCHER("0", "tini", "pe", "", "") LAUNCHER("0", "dumb-init", "r",
+                                                                             "", "")
+                                    LAUNCHER("0", "busybox", "", "",
+                                             "") LAUNCHER("0", "unbuffer", "", "",
+                                                          "") LAUNCHER("0", "chronic", "", "", "")
+                                        LAUNCHER("0", "catchsegv", "", "", "")
+                                            LAUNCHER("0", "eatmydata", "", "", "")
+                                                LAUNCHER("0", "strace", "oepEauPSsXbIO", "", "")
+                                                    LAUNCHER("0", "ltrace", "oepnlasAuDFx", "", "")
+                                                        LAUNCHER("0", "valgrind", "", "", "")
+                                                            LAUNCHER("0", "linux64", "", "", "")
+                                                                LAUNCHER("0", "systemd-cat", "tp",
+                                                                         "", "");
 
-static const struct launcher *find_launcher(struct tel_str name)
+/* Long options whose value may be the next word, of launchers and interpreters: name and list in turn,
+ * each ended by NUL, the last name empty. */
+static const char long_options[] =
+    "env\0unset chdir split-string\0"
+    "nice\0adjustment\0"
+    "ionice\0class classdata\0"
+    "timeout\0signal kill-after\0"
+    "stdbuf\0input output error\0"
+    "time\0format output\0"
+    "chrt\0sched-runtime sched-period sched-deadline\0"
+    "numactl\0interleave membind cpunodebind physcpubind preferred\0"
+    "xargs\0arg-file delimiter max-args max-chars max-lines max-procs\0"
+    "flock\0timeout wait conflict-exit-code\0"
+    "sudo\0user group prompt chdir chroot host\0"
+    "setpriv\0reuid regid groups inh-caps bounding-set pdeathsig\0"
+    "dumb-init\0rewrite\0"
+    "systemd-cat\0identifier priority\0"
+    "sh\0rcfile init-file\0"
+    "python\0check-hash-based-pycs\0"
+    "node\0require import loader experimental-loader conditions env-file title\0"
+    "php\0define php-ini\0"
+    "java\0cp classpath p add-modules add-exports add-opens add-reads source\0"
+    "julia\0load threads procs sysimage\0"
+    "awk\0assign field-separator include load\0"
+    "deno\0config import-map lock log-level\0"
+    "bun\0preload\0"
+    "dotnet\0additionalprobingpath depsfile runtimeconfig fx-version\0";
+
+/* The text at *at, which moves behind it. */
+static const char *take_text(const char **at)
 {
-    for (size_t i = 0; i < sizeof(launchers) / sizeof(launchers[0]); i++) {
-        if (tel_str_is(name, launchers[i].name))
-            return &launchers[i];
+    const char *text = *at;
+
+    *at += strlen(text) + 1;
+    return text;
+}
+
+static bool find_launcher(struct launcher *out, struct tel_str name)
+{
+    const char *at = launchers;
+
+    while (*at != '\0') {
+        out->operands = *at++ - '0';
+        out->name = take_text(&at);
+        out->values = take_text(&at);
+        out->stops = take_text(&at);
+        out->traits = take_text(&at);
+        if (tel_str_is(name, out->name))
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 /* names: of a launcher or an interpreter; the first one counts. */
@@ -257,9 +265,12 @@ static const char *long_values(const char *names)
 
     if (blank >= 0)
         program.len = (size_t)blank;
-    for (size_t i = 0; i < sizeof(long_options) / sizeof(long_options[0]); i++) {
-        if (tel_str_is(program, long_options[i].program))
-            return long_options[i].values;
+    for (const char *at = long_options; *at != '\0';) {
+        bool found = tel_str_is(program, take_text(&at));
+        const char *values = take_text(&at);
+
+        if (found)
+            return values;
     }
     return "";
 }
@@ -284,7 +295,7 @@ static bool skip_short_option(const struct launcher *launcher, struct tel_str op
             continue;
         if (!take_value(words, tel_str_from_pos(option, i + 1), &value))
             return false;
-        if (letter == 'S' && (launcher->traits & SPLITS) != 0)
+        if (letter == 'S' && has_letter(launcher->traits, SPLITS))
             words->text = value;
         return true;
     }
@@ -297,7 +308,7 @@ static bool skip_long_option(const struct launcher *launcher, struct tel_str opt
     static const char split[] = "--split-string";
     struct tel_str value;
 
-    if ((launcher->traits & SPLITS) != 0 && tel_str_starts(option, split)) {
+    if (has_letter(launcher->traits, SPLITS) && tel_str_starts(option, split)) {
         if (!take_value(words, tel_str_from_pos(option, sizeof(split)), &value))
             return false;
         words->text = value;
@@ -316,7 +327,7 @@ static bool skip_options(const struct launcher *launcher, struct tel_words *word
     while (tel_words_next(&ahead, &word)) {
         bool dash = options && word.len > 0 && word.ptr[0] == '-';
 
-        if (!dash && ((launcher->traits & ASSIGNMENTS) == 0 || !is_assignment(word)))
+        if (!dash && (!has_letter(launcher->traits, ASSIGNMENTS) || !is_assignment(word)))
             return true;
         *words = ahead;
         if (dash && tel_str_is(word, "--"))
@@ -346,11 +357,11 @@ static bool pass_launcher(struct search *search, const struct launcher *launcher
 {
     if (!skip_options(launcher, &search->words))
         return false;
-    for (unsigned i = 0; i < launcher->operands; i++) {
+    for (int i = 0; i < launcher->operands; i++) {
         if (!skip_word(&search->words))
             return false;
     }
-    if ((launcher->traits & COMMAND_TEXT) != 0)
+    if (has_letter(launcher->traits, COMMAND_TEXT))
         enter_command_text(search);
     return true;
 }
@@ -358,45 +369,46 @@ static bool pass_launcher(struct search *search, const struct launcher *launcher
 /* --- interpreters --------------------------------------------------------------------------- */
 
 enum interpreter_kind {
-    PLAIN,     /* the first operand is the program */
-    SHELL,     /* so it is, but with -c it is the program's text */
-    NO_SCRIPT, /* the first operand is the program's text (awk) */
-    RUN_FIRST, /* the program comes after the word "run" (deno) */
-    DOTTED,    /* only an operand with a dot is a program; others are subcommands */
-    JAVA       /* long options with one dash, and classes */
+    PLAIN = 'P',     /* the first operand is the program */
+    SHELL = 'S',     /* so it is, but with -c it is the program's text */
+    NO_SCRIPT = 'N', /* the first operand is the program's text (awk) */
+    RUN_FIRST = 'R', /* the program comes after the word "run" (deno) */
+    DOTTED = 'D',    /* only an operand with a dot is a program; others are subcommands */
+    JAVA = 'J'       /* long options with one dash, and classes */
 };
 
 /* A program that runs the program in a file. The letters are those of options. */
 struct interpreter {
-    char names[44];
-    char values[6]; /* the value may be the next word */
-    char rest[10];  /* the rest of the word is its value */
-    char code[6];   /* brings the program's text along */
-    char script[4]; /* its value names the program */
-    char long_code[12];
-    unsigned char kind;
+    char kind;
+    const char *names;
+    const char *values; /* the value may be the next word */
+    const char *rest;   /* the rest of the word is its value */
+    const char *code;   /* brings the program's text along */
+    const char *script; /* its value names the program */
+    const char *long_code;
 };
 
-static const struct interpreter interpreters[] = {
-    {"sh bash dash zsh ksh mksh ash fish csh tcsh", "oO", "", "", "", "", SHELL},
-    {"python pypy", "XWQ", "", "c", "m", "", PLAIN},
-    {"perl", "I", "iMmCDdFxV", "eE", "", "", PLAIN},
-    {"ruby", "IrCE", "iKWTFx", "e", "", "", PLAIN},
-    {"node nodejs", "rC", "", "ep", "", "eval print", PLAIN},
-    {"php", "dcztS", "", "rBRE", "fF", "run", PLAIN},
-    {"java javaw", "", "", "", "", "", JAVA},
-    {"lua", "le", "", "", "", "", PLAIN},
-    {"luajit", "lej", "Ob", "", "", "", PLAIN},
-    {"Rscript", "", "", "e", "", "", PLAIN},
-    {"julia", "LCJpt", "", "eE", "", "eval print", PLAIN},
-    {"tclsh wish", "", "", "", "", "", PLAIN},
-    {"expect", "D", "d", "c", "f", "", PLAIN},
-    {"awk gawk mawk nawk", "vFil", "", "e", "fE", "source", NO_SCRIPT},
-    {"deno", "cL", "", "", "", "", RUN_FIRST},
-    {"bun", "r", "", "ep", "", "eval print", DOTTED},
-    {"dotnet", "", "", "", "", "", DOTTED},
-    {"mono", "", "", "", "", "", PLAIN},
-};
+#define INTERPRETER(kind, names, values, rest, code, script, long_code)                            \
+    kind names "\0" values "\0" rest "\0" code "\0" script "\0" long_code "\0"
+
+static const char interpreters[] =
+    INTERPRETER("S", "sh bash dash zsh ksh mksh ash fish csh tcsh", "oO", "", "", "",
+                "") INTERPRETER("P", "python pypy", "XWQ", "", "c", "m",
+                                "") INTERPRETER("P", "perl", "I", "iMmCDdFxV", "eE", "", "")
+        INTERPRETER("P", "ruby", "IrCE", "iKWTFx", "e", "",
+                    "") INTERPRETER("P", "node nodejs", "rC", "", "ep", "", "eval print")
+            INTERPRETER("P", "php", "dcztS", "", "rBRE", "fF", "run") INTERPRETER(
+                "J", "java javaw", "", "", "", "", "") INTERPRETER("P", "lua", "le", "", "", "", "")
+                INTERPRETER("P", "luajit", "lej", "Ob", "", "", "")
+                    INTERPRETER("P", "Rscript", "", "", "e", "", "")
+                        INTERPRETER("P", "julia", "LCJpt", "", "eE", "", "eval print")
+                            INTERPRETER("P", "tclsh wish", "", "", "", "", "")
+                                INTERPRETER("P", "expect", "D", "d", "c", "f", "") INTERPRETER(
+                                    "N", "awk gawk mawk nawk", "vFil", "", "e", "fE", "source")
+                                    INTERPRETER("R", "deno", "cL", "", "", "", "")
+                                        INTERPRETER("D", "bun", "r", "", "ep", "", "eval print")
+                                            INTERPRETER("D", "dotnet", "", "", "", "", "")
+                                                INTERPRETER("P", "mono", "", "", "", "", "");
 
 /* python3.11 is a python. */
 static struct tel_str without_version(struct tel_str name)
@@ -407,14 +419,23 @@ static struct tel_str without_version(struct tel_str name)
     return name;
 }
 
-static const struct interpreter *find_interpreter(struct tel_str name)
+static bool find_interpreter(struct interpreter *out, struct tel_str name)
 {
+    const char *at = interpreters;
+
     name = without_version(name);
-    for (size_t i = 0; i < sizeof(interpreters) / sizeof(interpreters[0]); i++) {
-        if (tel_str_in_list(name, interpreters[i].names))
-            return &interpreters[i];
+    while (*at != '\0') {
+        out->kind = *at++;
+        out->names = take_text(&at);
+        out->values = take_text(&at);
+        out->rest = take_text(&at);
+        out->code = take_text(&at);
+        out->script = take_text(&at);
+        out->long_code = take_text(&at);
+        if (tel_str_in_list(name, out->names))
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 enum option_meaning { FLAG, WANTS_WORD, IS_CODE, NAMES_SCRIPT };
@@ -601,15 +622,15 @@ static bool pass_interpreter(struct search *search, const struct interpreter *in
 static bool pass_program(struct search *search, struct tel_str word)
 {
     struct tel_str name = name_of(word);
-    const struct interpreter *interpreter = find_interpreter(name);
-    const struct launcher *launcher = find_launcher(name);
+    struct interpreter interpreter;
+    struct launcher launcher;
 
     if (name.ptr == NULL)
         return false;
     search->name = name;
-    if (launcher != NULL)
-        return pass_launcher(search, launcher);
-    return interpreter != NULL && pass_interpreter(search, interpreter);
+    if (find_launcher(&launcher, name))
+        return pass_launcher(search, &launcher);
+    return find_interpreter(&interpreter, name) && pass_interpreter(search, &interpreter);
 }
 
 /* Where argv has the path of a script started through its "#!" line: the kernel puts it behind the

@@ -2,106 +2,87 @@
  * the environment of what they start. */
 #include "infer.h"
 
-/* The names lie in the tables themselves: no relocations for the shim. */
-enum { NAME_MAX_LEN = 24, COMPANION_MAX_LEN = 16 };
+#include "config.h"
 
-static bool is_set(const struct tel_env *env, const char *name)
+#include <string.h>
+
+/* Tables are names one after another, each ended by NUL, the last one empty: no relocations and no
+ * padding in the shim. Some names are too common to be believed without another variable beside them:
+ * it follows, with a '+' in front. */
+#define NAME(name) name "\0"
+#define WITH(name, companion) name "\0+" companion "\0"
+
+static const char *behind(const char *name)
 {
-    return tel_env_get_nonempty(env, name).ptr != NULL;
+    return name + strlen(name) + 1;
 }
 
-/* Some names are too common to be believed without another variable beside them. */
-static bool has_companion(const struct tel_env *env, const char *companion)
+/* The value of the variable that a table has at *at, which moves on; unset without its companion. */
+static struct tel_str take_variable(const struct tel_env *env, const char **at)
 {
-    return companion[0] == '\0' || is_set(env, companion);
+    struct tel_str value = tel_env_get_nonempty(env, *at);
+
+    *at = behind(*at);
+    if (**at != '+')
+        return value;
+    if (tel_env_get_nonempty(env, *at + 1).ptr == NULL)
+        value = TEL_STR_NONE;
+    *at = behind(*at);
+    return value;
 }
 
 /* --- the job -------------------------------------------------------------------------------- */
 
-static const struct {
-    char name[NAME_MAX_LEN];
-    char companion[COMPANION_MAX_LEN];
-} job_names[] = {
-    {"SLURM_JOB_NAME", ""},     {"PBS_JOBNAME", ""},
-    {"LSB_JOBNAME", ""},        {"COBALT_JOBNAME", ""},
-    {"PJM_JOBNAME", ""},        {"OAR_JOB_NAME", ""},
-    {"NOMAD_JOB_NAME", ""},     {"GITHUB_WORKFLOW", ""},
-    {"CI_JOB_NAME", ""}, /* GitLab */
-    {"AIRFLOW_CTX_DAG_ID", ""}, {"BUILDKITE_PIPELINE_SLUG", ""},
-    {"CIRCLE_JOB", ""},         {"BUILD_DEFINITIONNAME", ""}, /* Azure Pipelines */
-    {"RD_JOB_NAME", ""},                                      /* Rundeck */
-    {"JOB_NAME", "BUILD_ID"},                                 /* Jenkins */
-    {"JOB_NAME", "JOB_ID"},                                   /* Grid Engine */
-};
+static const char job_names[] = NAME("SLURM_JOB_NAME") NAME("PBS_JOBNAME") NAME("LSB_JOBNAME")
+    NAME("COBALT_JOBNAME") NAME("PJM_JOBNAME") NAME("OAR_JOB_NAME") NAME("NOMAD_JOB_NAME")
+        NAME("GITHUB_WORKFLOW") NAME("CI_JOB_NAME") /* GitLab */
+    NAME("AIRFLOW_CTX_DAG_ID") NAME("BUILDKITE_PIPELINE_SLUG") NAME("CIRCLE_JOB")
+        NAME("BUILD_DEFINITIONNAME") /* Azure Pipelines */
+    NAME("RD_JOB_NAME")              /* Rundeck */
+    WITH("JOB_NAME", "BUILD_ID")     /* Jenkins */
+    WITH("JOB_NAME", "JOB_ID");      /* Grid Engine */
 
 struct tel_str tel_infer_job(const struct tel_env *env)
 {
-    for (size_t i = 0; i < sizeof(job_names) / sizeof(job_names[0]); i++) {
-        struct tel_str name = tel_env_get_nonempty(env, job_names[i].name);
+    const char *at = job_names;
+    struct tel_str name = TEL_STR_NONE;
 
-        if (name.ptr != NULL && has_companion(env, job_names[i].companion))
-            return name;
-    }
-    return TEL_STR_NONE;
+    while (name.ptr == NULL && *at != '\0')
+        name = take_variable(env, &at);
+    return name;
 }
 
 /* --- the trigger ---------------------------------------------------------------------------- */
 
-/* A terminal means somebody sits there, unless the variable belongs to a batch job or a CI run,
- * which may have one as well. The others are also found in the shells of people: everything under
- * a desktop's systemd inherits INVOCATION_ID, and `kubectl exec -it` has the pod's environment. */
-enum weight { ALWAYS, WITHOUT_TERMINAL };
+/* Batch jobs and CI runs, which may have a terminal as well. */
+static const char job_signs[] = NAME("SLURM_JOB_ID") NAME("PBS_JOBID") NAME("LSB_JOBID")
+    WITH("SGE_TASK_ID", "JOB_ID") NAME("COBALT_JOBID") NAME("PJM_JOBID") NAME("OAR_JOB_ID")
+        NAME("FLUX_JOB_ID") NAME("AWS_BATCH_JOB_ID") NAME("AIRFLOW_CTX_DAG_ID") NAME("CI")
+            NAME("GITHUB_ACTIONS") NAME("GITLAB_CI") NAME("BUILDKITE") NAME("CIRCLECI")
+                NAME("TF_BUILD") /* Azure Pipelines */
+    NAME("TEAMCITY_VERSION") NAME("JENKINS_URL") WITH("BUILD_ID", "JOB_NAME") NAME("RD_JOB_ID");
 
-static const struct {
-    char name[NAME_MAX_LEN];
-    char companion[COMPANION_MAX_LEN];
-    unsigned char weight;
-} scheduler_signs[] = {
-    {"SLURM_JOB_ID", "", ALWAYS},
-    {"PBS_JOBID", "", ALWAYS},
-    {"LSB_JOBID", "", ALWAYS},
-    {"SGE_TASK_ID", "JOB_ID", ALWAYS},
-    {"COBALT_JOBID", "", ALWAYS},
-    {"PJM_JOBID", "", ALWAYS},
-    {"OAR_JOB_ID", "", ALWAYS},
-    {"FLUX_JOB_ID", "", ALWAYS},
-    {"AWS_BATCH_JOB_ID", "", ALWAYS},
-    {"AIRFLOW_CTX_DAG_ID", "", ALWAYS},
-    {"CI", "", ALWAYS},
-    {"GITHUB_ACTIONS", "", ALWAYS},
-    {"GITLAB_CI", "", ALWAYS},
-    {"BUILDKITE", "", ALWAYS},
-    {"CIRCLECI", "", ALWAYS},
-    {"TF_BUILD", "", ALWAYS}, /* Azure Pipelines */
-    {"TEAMCITY_VERSION", "", ALWAYS},
-    {"JENKINS_URL", "", ALWAYS},
-    {"BUILD_ID", "JOB_NAME", ALWAYS},
-    {"RD_JOB_ID", "", ALWAYS},
-    {"NOMAD_ALLOC_ID", "", WITHOUT_TERMINAL},
-    {"KUBERNETES_SERVICE_HOST", "", WITHOUT_TERMINAL},
-    {"INVOCATION_ID", "JOURNAL_STREAM", WITHOUT_TERMINAL}, /* a systemd unit */
-};
+/* Signs that are also found in the shells of people, where a terminal means that somebody sits there:
+ * everything under a desktop's systemd inherits INVOCATION_ID, and `kubectl exec -it` has the pod's
+ * environment. */
+static const char service_signs[] = NAME("NOMAD_ALLOC_ID") NAME("KUBERNETES_SERVICE_HOST")
+    WITH("INVOCATION_ID", "JOURNAL_STREAM"); /* a systemd unit */
 
 /* People set CI=false to make a tool behave. */
-static bool is_false(struct tel_str value)
+static bool has_sign(const struct tel_env *env, const char *at)
 {
-    return tel_str_is(value, "0") || tel_str_is_nocase(value, "false") ||
-           tel_str_is_nocase(value, "no") || tel_str_is_nocase(value, "off");
-}
+    while (*at != '\0') {
+        struct tel_str value = take_variable(env, &at);
 
-static bool has_sign(const struct tel_env *env, bool has_terminal)
-{
-    for (size_t i = 0; i < sizeof(scheduler_signs) / sizeof(scheduler_signs[0]); i++) {
-        struct tel_str value;
-
-        if (has_terminal && scheduler_signs[i].weight == WITHOUT_TERMINAL)
-            continue;
-        value = tel_env_get_nonempty(env, scheduler_signs[i].name);
-        if (value.ptr != NULL && !is_false(value) &&
-            has_companion(env, scheduler_signs[i].companion))
+        if (value.ptr != NULL && tel_config_parse_bool(value) != 0)
             return true;
     }
     return false;
+}
+
+static bool is_set(const struct tel_env *env, const char *name)
+{
+    return tel_env_get_nonempty(env, name).ptr != NULL;
 }
 
 /* cron leaves no name of its own; what it does leave is the bare environment that crontab(5)
@@ -115,7 +96,7 @@ static bool is_cron(const struct tel_env *env)
 
 struct tel_str tel_infer_trigger(const struct tel_env *env, bool has_terminal)
 {
-    if (has_sign(env, has_terminal))
+    if (has_sign(env, job_signs) || (!has_terminal && has_sign(env, service_signs)))
         return TEL_STR("scheduler");
     if (has_terminal)
         return TEL_STR("cli");

@@ -11,7 +11,9 @@
 enum {
     STAT_STATE = 3,
     STAT_PPID = 4,
+    STAT_SESSION = 6,
     STAT_TTY = 7,
+    STAT_FLAGS = 9,
     STAT_UTIME = 14,
     STAT_STIME,
     STAT_CUTIME,
@@ -61,8 +63,14 @@ static void take_field(struct tel_proc_stat *out, int field, struct tel_str word
     case STAT_PPID:
         out->ppid = (pid_t)number;
         break;
+    case STAT_SESSION:
+        out->session = (pid_t)number;
+        break;
     case STAT_TTY:
         out->tty = (int)number;
+        break;
+    case STAT_FLAGS:
+        out->flags = number;
         break;
     case STAT_UTIME:
         out->cpu.user_ms = number * MS_PER_TICK;
@@ -219,5 +227,37 @@ int tel_process_open(const struct tel_process_key *key)
     if (same)
         return pidfd;
     tel_sys_close(pidfd);
+    return -ESRCH;
+}
+
+/* True when the process that stat describes could go on with a run of session. */
+static bool is_heir(const struct tel_proc_stat *stat, pid_t session)
+{
+    enum { FORKED_NO_EXEC = 0x40 }; /* PF_FORKNOEXEC of the kernel's sched.h */
+
+    return stat->session == session && (stat->flags & FORKED_NO_EXEC) != 0 && stat->state != 'Z' &&
+           stat->state != 'X';
+}
+
+int tel_process_heir(pid_t session, struct tel_process_key *key)
+{
+    char text[512];
+    const ssize_t got = read_file("/proc/thread-self/children", text, sizeof text);
+    struct tel_str list = {text, got < 0 ? 0 : (size_t)got};
+
+    while (list.len > 0) {
+        struct tel_proc_stat stat;
+        uint64_t pid;
+        int pidfd;
+
+        if (!tel_str_to_u64(next_word(&list), &pid) || !read_stat_of((pid_t)pid, &stat) ||
+            !is_heir(&stat, session))
+            continue;
+        pidfd = tel_sys_pidfd_open((pid_t)pid);
+        if (pidfd < 0)
+            continue;
+        *key = (struct tel_process_key){(pid_t)pid, tel_pidfd_inode(pidfd), stat.start_ticks};
+        return pidfd;
+    }
     return -ESRCH;
 }

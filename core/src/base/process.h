@@ -21,10 +21,10 @@ struct tel_cpu_times {
 struct tel_process {
     pid_t pid;
     pid_t ppid;
-    uint64_t pid_ns;      /* inode of the pid namespace, 0 unknown */
-    uint64_t pidfs_ino;   /* 0 before Linux 6.9 */
-    uint64_t start_ticks; /* clock ticks since boot, field 22 of proc_pid_stat(5); 0 unknown */
-    bool has_terminal;    /* a controlling terminal */
+    uint64_t pid_ns;          /* inode of the pid namespace, 0 unknown */
+    uint64_t pidfs_ino;       /* 0 before Linux 6.9 */
+    uint64_t start_ticks;     /* clock ticks since boot, field 22 of proc_pid_stat(5); 0 unknown */
+    bool has_terminal;        /* a controlling terminal */
     struct tel_cpu_times cpu; /* spent so far: by what this process was before it executed us */
     char boot_id[TEL_BOOT_ID_LEN + 1]; /* "" unknown */
 };
@@ -49,6 +49,9 @@ struct tel_process_key {
 int tel_process_open(const struct tel_process_key *key);
 /* The process of key exists and has not ended (a zombie has). */
 bool tel_process_is_running(const struct tel_process_key *key);
+/* A child that the calling thread has forked into session, that has executed nothing and goes on: fills
+ * key, and gives a pidfd, the caller's to close. -ESRCH when there is none. */
+int tel_process_heir(pid_t session, struct tel_process_key *key);
 /* The pidfs inode behind a pidfd, 0 where the kernel has no pidfs. */
 uint64_t tel_pidfd_inode(int pidfd);
 
@@ -58,6 +61,8 @@ struct tel_proc_stat {
     char state; /* 'Z' zombie … */
     pid_t ppid;
     int tty;
+    pid_t session;
+    uint64_t flags; /* the kernel's PF_ bits */
     uint64_t start_ticks;
     struct tel_cpu_times cpu;
     int exit_code; /* wait status of a zombie; 0 unless the reader may trace the process */

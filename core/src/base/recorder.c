@@ -32,6 +32,7 @@ struct facts {
     struct tel_str exe;
     struct utsname machine;
     struct tel_git git;
+    struct tel_str traceparent;
 };
 
 static struct tel_str value_or(struct tel_str value, struct tel_str otherwise)
@@ -83,9 +84,9 @@ static void fill_run(struct tel_str *run, struct tel_buf *scratch,
     for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++)
         if (value[tags[i].var].len > 0)
             tel_slot_text(&run[tags[i].field], scratch, value[tags[i].var]);
-    tel_slot_text(&run[TEL_RUN_GIT_REPO], scratch,
-                  value_or(value[TEL_VAR_GIT_REPO],
-                           value_or(tel_str_from(facts->git.repo), TEL_STR_NONE)));
+    tel_slot_text(
+        &run[TEL_RUN_GIT_REPO], scratch,
+        value_or(value[TEL_VAR_GIT_REPO], value_or(tel_str_from(facts->git.repo), TEL_STR_NONE)));
     tel_slot_text(&run[TEL_RUN_GIT_BRANCH], scratch,
                   value_or(value[TEL_VAR_GIT_BRANCH],
                            value_or(tel_str_from(facts->git.branch), TEL_STR_NONE)));
@@ -99,21 +100,33 @@ static void slot_known(struct tel_str *slot, struct tel_buf *scratch, uint64_t v
         tel_slot_int(slot, scratch, (int64_t)value);
 }
 
+static void fill_identity(struct tel_str *process, struct tel_buf *scratch,
+                          const struct tel_process_key *key)
+{
+    tel_slot_int(&process[TEL_PROC_PID], scratch, key->pid);
+    slot_known(&process[TEL_PROC_PIDFS_INO], scratch, key->pidfs_ino);
+    slot_known(&process[TEL_PROC_START_TICKS], scratch, key->start_ticks);
+}
+
+static struct tel_process_key key_of(const struct tel_process *self)
+{
+    return (struct tel_process_key){self->pid, self->pidfs_ino, self->start_ticks};
+}
+
 static void fill_process(struct tel_str *process, struct tel_buf *scratch,
                          const struct tel_recorder *recorder, const struct facts *facts)
 {
     const struct tel_process *self = &recorder->self;
+    const struct tel_process_key key = key_of(self);
     size_t start;
 
     if (facts->subject->parent_run_id.len > 0)
         tel_slot_text(&process[TEL_PROC_PARENT_RUN_ID], scratch, facts->subject->parent_run_id);
-    tel_slot_int(&process[TEL_PROC_PID], scratch, self->pid);
+    fill_identity(process, scratch, &key);
     tel_slot_int(&process[TEL_PROC_PPID], scratch, self->ppid);
     if (self->boot_id[0] != '\0')
         tel_slot_text(&process[TEL_PROC_BOOT_ID], scratch, tel_str_from(self->boot_id));
     slot_known(&process[TEL_PROC_PID_NS], scratch, self->pid_ns);
-    slot_known(&process[TEL_PROC_PIDFS_INO], scratch, self->pidfs_ino);
-    slot_known(&process[TEL_PROC_START_TICKS], scratch, self->start_ticks);
     tel_slot_int(&process[TEL_PROC_START_BOOT_NS], scratch, facts->now.boottime_ns);
     tel_slot_text(&process[TEL_PROC_EXE], scratch, facts->exe);
     tel_slot_text(&process[TEL_PROC_CWD], scratch, tel_str_from(recorder->cwd));
@@ -124,6 +137,7 @@ static void fill_process(struct tel_str *process, struct tel_buf *scratch,
     tel_slot_text(&process[TEL_PROC_SHIM_VERSION], scratch, TEL_STR(TELEMETRY_VERSION));
     if (recorder->config.post)
         tel_slot_bool(&process[TEL_PROC_POST], true);
+    tel_slot_text(&process[TEL_PROC_TRACEPARENT], scratch, facts->traceparent);
     start = scratch->len;
     tel_mask_put_argv(scratch, facts->subject->argc, facts->subject->argv);
     if (!scratch->overflow)
@@ -170,6 +184,21 @@ static void name_run(struct tel_recorder *recorder, const struct facts *facts)
     tel_buf_terminate(&id);
 }
 
+/* The trace that the run was started in; or, where there is none, one that begins with it. */
+static void name_trace(struct tel_recorder *recorder, struct facts *facts)
+{
+    struct tel_buf made;
+
+    facts->traceparent = tel_env_get(facts->subject->env, "TRACEPARENT");
+    recorder->traceparent[0] = '\0';
+    if (tel_traceparent_valid(facts->traceparent))
+        return;
+    tel_buf_init(&made, recorder->traceparent, sizeof recorder->traceparent);
+    tel_traceparent_put(&made, tel_str_from(recorder->run_id));
+    tel_buf_terminate(&made);
+    facts->traceparent = tel_buf_view(&made);
+}
+
 static int render_start(struct tel_recorder *recorder, const struct tel_subject *subject,
                         struct tel_error *err)
 {
@@ -178,8 +207,10 @@ static int render_start(struct tel_recorder *recorder, const struct tel_subject 
     struct tel_buf scratch;
 
     tel_clock_now(&facts.now);
+    recorder->began_boot_ns = facts.now.boottime_ns;
     gather(&facts, recorder);
     name_run(recorder, &facts);
+    name_trace(recorder, &facts);
     tel_buf_init(&scratch, recorder->scratch, sizeof recorder->scratch);
     fill_run(line.run, &scratch, recorder, &facts);
     fill_process(line.process, &scratch, recorder, &facts);
@@ -242,7 +273,8 @@ static int send_start(struct tel_recorder *recorder, int fd, int pidfd)
     struct tel_message message;
     int status;
 
-    tel_message_init(&message, TEL_REQUEST_START, tel_str_from(recorder->run_id));
+    tel_message_init(&message, recorder->pending ? TEL_REQUEST_LEADER : TEL_REQUEST_START,
+                     tel_str_from(recorder->run_id));
     message.line = recorder->owner.start;
     status = tel_proto_send(fd, &message, pidfd, line_to_send(recorder),
                             recorder->config.post ? &target : NULL);
@@ -367,13 +399,15 @@ static int load(struct tel_recorder *recorder, const struct tel_subject *subject
     return status;
 }
 
-static void name_owner(struct tel_recorder *recorder)
+static void name_owner(struct tel_recorder *recorder, struct tel_str parent)
 {
     struct tel_buf text;
 
-    recorder->owner.process = (struct tel_process_key){
-        recorder->self.pid, recorder->self.pidfs_ino, recorder->self.start_ticks};
+    recorder->owner.process = key_of(&recorder->self);
     recorder->owner.before = recorder->self.cpu;
+    recorder->owner.flags = (recorder->pending ? TEL_OWNER_PENDING : 0U) |
+                            (recorder->config.children_all ? TEL_OWNER_ALL_CHILDREN : 0U);
+    recorder->owner.parent = recorder->pending ? parent : TEL_STR_NONE;
     tel_buf_init(&text, recorder->owner_text, sizeof recorder->owner_text);
     tel_owner_put(&text, &recorder->owner);
     tel_buf_terminate(&text);
@@ -383,7 +417,7 @@ static int open_run(struct tel_recorder *recorder, const struct tel_subject *sub
                     struct tel_error *err)
 {
     struct tel_error journal_err = {0};
-    int written;
+    int written = -ENOENT;
     int status = load(recorder, subject, true, err);
 
     if (status == 0)
@@ -391,12 +425,18 @@ static int open_run(struct tel_recorder *recorder, const struct tel_subject *sub
     if (status < 0)
         return status;
     open_journal(recorder);
-    written = append_line(recorder, &journal_err);
+    recorder->pending = subject->pending;
+    if (!recorder->pending)
+        written = append_line(recorder, &journal_err);
     status = announce(recorder, subject, pidfd, err);
+    if (recorder->pending && status < 0) {
+        written = append_line(recorder, &journal_err); /* nobody else keeps it */
+        recorder->pending = false;
+    }
     recorder->watched = status == 0;
     if (written < 0 && status < 0)
         return tel_fail(err, written, journal_err.message, NULL);
-    name_owner(recorder);
+    name_owner(recorder, subject->parent_run_id);
     return 0;
 }
 
@@ -444,6 +484,58 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_env *e
                             &recorder->last_line, &recorder->journal.last, err);
 }
 
+/* Whether the journal of the start is there to take the end line; without one nothing is created. */
+static int append_end(struct tel_recorder *recorder, struct tel_error *err)
+{
+    if (!recorder->in_journal)
+        return tel_fail(err, -ENOENT, "the start line is not in the journal", NULL);
+    recorder->journal.existing = true;
+    recorder->journal.sync = recorder->config.durability == TEL_DURABILITY_SYSTEM;
+    return append_line(recorder, err);
+}
+
+bool tel_recorder_pass(struct tel_recorder *recorder, struct tel_buf *owner_text)
+{
+    struct tel_owner owner;
+    struct tel_runline line;
+    struct tel_buf scratch;
+    size_t start;
+    int pidfd;
+    int fd;
+
+    if (!tel_owner_parse(tel_str_from(recorder->owner_text), &owner) ||
+        tel_runline_parse(recorder->last_line, &line) != TEL_LINE_RUN)
+        return false;
+    pidfd = tel_process_heir(recorder->self.pid, &owner.process);
+    if (pidfd < 0)
+        return false;
+    owner.before = (struct tel_cpu_times){0};
+    tel_owner_put(owner_text, &owner);
+    tel_buf_terminate(owner_text);
+    tel_buf_init(&scratch, recorder->scratch, sizeof recorder->scratch);
+    fill_identity(line.process, &scratch, &owner.process);
+    start = scratch.len;
+    tel_runline_put(&scratch, &line);
+    recorder->last_line = (struct tel_str){scratch.ptr + start, scratch.len - start};
+    if (recorder->in_journal)
+        append_end(recorder, NULL);
+    fd = tel_proto_connect(&recorder->dir, TEL_SOCKET_START);
+    if (fd >= 0)
+        send_start(recorder, fd, pidfd);
+    tel_sys_close(pidfd);
+    return true;
+}
+
+bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str owner_text)
+{
+    struct tel_owner owner;
+
+    if (!tel_owner_parse(owner_text, &owner) || owner.process.pid != tel_sys_getpid())
+        return false;
+    recorder->owner = owner;
+    return true;
+}
+
 /* The run's last line: the one before, with its cost and, when it is known, its ending. */
 static int render_end(struct tel_recorder *recorder, const struct tel_ending *ending,
                       struct tel_error *err)
@@ -459,6 +551,7 @@ static int render_end(struct tel_recorder *recorder, const struct tel_ending *en
     tel_sys_getrusage(RUSAGE_SELF, &self);
     tel_sys_getrusage(RUSAGE_CHILDREN, &children);
     tel_buf_init(&scratch, recorder->scratch, sizeof recorder->scratch);
+    fill_identity(line.process, &scratch, &recorder->owner.process);
     tel_ending_set_cost(&line, &scratch, &self, &children, &recorder->owner.before);
     if (ending->known)
         tel_ending_apply(&line, &scratch, ending);
@@ -468,16 +561,6 @@ static int render_end(struct tel_recorder *recorder, const struct tel_ending *en
         return tel_fail(err, -E2BIG, "the run's line would be too long", NULL);
     recorder->last_line = (struct tel_str){scratch.ptr + start, scratch.len - start};
     return 0;
-}
-
-/* Whether the journal of the start is there to take the end line; without one nothing is created. */
-static int append_end(struct tel_recorder *recorder, struct tel_error *err)
-{
-    if (!recorder->in_journal)
-        return tel_fail(err, -ENOENT, "the start line is not in the journal", NULL);
-    recorder->journal.existing = true;
-    recorder->journal.sync = recorder->config.durability == TEL_DURABILITY_SYSTEM;
-    return append_line(recorder, err);
 }
 
 static int ask_for_commit(struct tel_recorder *recorder, struct tel_error *err)

@@ -8,19 +8,23 @@
 #include "proto.h"
 #include "settings.h"
 #include "spawn.h"
+#include "traceparent.h"
 
 /* What the caller knows of the program that is the run. All borrowed for the call. */
 struct tel_subject {
     const struct tel_env *env;
     int argc;
     char *const *argv;
-    const char *exe;            /* as executed, such as AT_EXECFN; relative ones are made absolute */
+    const char *exe; /* as executed, such as AT_EXECFN; relative ones are made absolute */
     /* Writes the path of the shim, or of the running program, NUL-terminated: the collector is
      * looked for beside it. Called only when one has to be started; may be NULL. */
     bool (*object)(char *out, size_t cap);
-    uid_t uid;                  /* effective */
+    uid_t uid;                    /* effective */
     struct tel_str parent_run_id; /* of the run this one was started from, or none */
     bool asked_for; /* by somebody who named it: no list, and no switch in a file, is in the way */
+    /* The process has just become a session leader, and may go on to execute something else, which is the
+     * run then: a collector keeps the start line for a moment. */
+    bool pending;
 };
 
 /* About 1 MiB, of which few pages are ever touched: keep it in a mapping of its own. */
@@ -31,11 +35,14 @@ struct tel_recorder {
     struct tel_process self;
     struct tel_journal_writer journal;
     struct tel_owner owner;
+    int64_t began_boot_ns; /* CLOCK_BOOTTIME of the start; 0 for a run of an earlier image */
     char run_id[TEL_RUN_ID_MAX];
     char owner_text[TEL_OWNER_MAX];
-    struct tel_str last_line; /* the run's last line, in line_memory */
-    bool in_journal;          /* last_line lies there (else the collector was asked to append it) */
-    bool watched;             /* a collector has been told of the run, and will see its end */
+    char traceparent[TEL_TRACEPARENT_LEN + 1]; /* for what the run starts; "" when there is one */
+    struct tel_str last_line;                  /* the run's last line, in line_memory */
+    bool in_journal; /* last_line lies there (else the collector was asked to append it) */
+    bool pending;    /* a collector keeps the start line, and appends it when it is time */
+    bool watched;    /* a collector has been told of the run, and will see its end */
     char line_memory[TEL_RUNLINE_MAX];
     char scratch[TEL_RUNLINE_MAX];
     char cwd[TEL_PATH_MAX];
@@ -55,6 +62,13 @@ int tel_recorder_start(struct tel_recorder *recorder, const struct tel_subject *
 int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_env *env, uid_t uid,
                           struct tel_str run_id, const struct tel_owner *owner,
                           struct tel_error *err);
+
+/* Hands the run of a session leader that ends to a child that it has forked and that goes on (the
+ * classic double fork). True when there is one: owner then receives its owner's text. The run has not
+ * ended then. */
+bool tel_recorder_pass(struct tel_recorder *recorder, struct tel_buf *owner);
+/* In such a child, by what its owner's text says now: true when the run has been handed to it. */
+bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str owner);
 
 /* Writes the run's last line, with the process's own cost, and waits for the database as long as
  * the configuration says. An ending whose code is not known leaves the run marked running, with its
