@@ -203,7 +203,6 @@ static bool is_still_ours(const struct collector *collector)
  * journal has it all. */
 static bool fold(struct collector *collector, bool scan_all)
 {
-    struct tel_error err = {0};
     int64_t now;
     int status;
 
@@ -212,7 +211,7 @@ static bool fold(struct collector *collector, bool scan_all)
         return false;
     }
     collector->fold_began = now_ns();
-    status = tel_fold_pass(collector->fold, scan_all, NULL, &err);
+    status = tel_fold_pass(collector->fold, scan_all, NULL, NULL);
     now = now_ns();
     collector->fold_due = 0;
     if (status < 0) {
@@ -413,6 +412,7 @@ static void take_in_asked(void *arg, const struct tel_message *message)
 static void answer_requests(struct collector *collector)
 {
     struct tel_inbox *inbox = collector->inbox;
+    const bool all = tel_inbox_wants_all(inbox);
     bool done;
 
     if (!tel_inbox_any_asking(inbox))
@@ -421,11 +421,16 @@ static void answer_requests(struct collector *collector)
     if (tel_inbox_holds_lines(inbox))
         drain_starts(collector);
     tel_inbox_each_asking(inbox, take_in_asked, collector);
-    done = fold(collector, tel_inbox_wants_all(inbox));
-    /* Somebody looks: runs whose word of their start never came are not to stay "running" for them. */
-    if (done && tel_inbox_wants_all(inbox))
+    done = fold(collector, all);
+    /* Somebody looks. A journal without news needs no database, but they do; and runs whose word of
+     * their start never came are not to stay "running" for them. */
+    if (all && tel_fold_store(collector->fold, NULL) == NULL)
+        done = false;
+    if (done && all)
         adopt_orphans(collector);
-    tel_inbox_answer(inbox, done ? TEL_ANSWER_DONE : TEL_ANSWER_LATER);
+    tel_inbox_answer(inbox, done  ? TEL_ANSWER_DONE
+                            : all ? TEL_ANSWER_FAILED
+                                  : TEL_ANSWER_LATER);
     note_journal_written(collector);
 }
 

@@ -38,7 +38,8 @@ struct tel_target {
     struct tel_str token; /* not set: none is needed */
 };
 
-/* Answers: one byte, then the connection is closed. A waiting shim only waits for that. */
+/* Answers: one byte, then the connection is closed. A waiting shim only waits for that. Failed is what
+ * those are told who wanted everything: whoever asks can find out why by trying. */
 enum tel_answer { TEL_ANSWER_DONE = 'D', TEL_ANSWER_LATER = 'L', TEL_ANSWER_FAILED = 'F' };
 
 enum tel_socket { TEL_SOCKET_START, TEL_SOCKET_REQUEST };
