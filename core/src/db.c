@@ -1,8 +1,14 @@
 /* SQLite's result codes as statuses; small wrappers that every user of the database shares. */
 #include "db.h"
 
+#include "base/datadir.h"
+
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SQLITE_PATH_MAX = 504 /* MAX_PATHNAME of its os_unix.c, less the room for "-journal" */ };
 
 /* What the system said, where SQLite kept it; else fallback (a negative errno). */
 static int system_error(sqlite3 *db, int fallback)
@@ -70,6 +76,27 @@ int tel_db_fail(struct tel_error *err, sqlite3 *db, int rc)
         return tel_fail(err, -EIO, "the database failed: ",
                         db == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db), NULL);
     }
+}
+
+int tel_db_check_path(const char *path, struct tel_error *err)
+{
+    static const char *const suffixes[] = {"-wal", "-shm"};
+
+    if (strlen(path) > SQLITE_PATH_MAX)
+        return tel_fail(err, -ENAMETOOLONG,
+                        "the database's path is longer than the 504 bytes that SQLite can open: "
+                        "choose a shorter TELEMETRY_BASE_DIR",
+                        NULL);
+    for (int i = 0; i < 2; i++) {
+        char log[SQLITE_PATH_MAX + 8];
+        struct stat st;
+
+        snprintf(log, sizeof log, "%s%s", path, suffixes[i]);
+        if (lstat(log, &st) == 0 && !S_ISREG(st.st_mode))
+            return tel_fail(err, TEL_ERR_REFUSED, log,
+                            " is no regular file, and in the database's way: move it", NULL);
+    }
+    return 0;
 }
 
 int tel_db_exec(sqlite3 *db, const char *sql, struct tel_error *err)

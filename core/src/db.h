@@ -12,6 +12,11 @@
  * other negative errno values. */
 int tel_db_fail(struct tel_error *err, sqlite3 *db, int rc);
 
+/* Whether SQLite can open path at all: of one that is too long, or of something else in the place of
+ * its log, it would say no more than "invalid argument" or "I/O error". 0, -ENAMETOOLONG,
+ * TEL_ERR_REFUSED. */
+int tel_db_check_path(const char *path, struct tel_error *err);
+
 /* Runs one or more statements that return nothing of interest. */
 int tel_db_exec(sqlite3 *db, const char *sql, struct tel_error *err);
 int tel_db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, struct tel_error *err);

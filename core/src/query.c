@@ -164,6 +164,8 @@ int tel_query_open(struct tel_query **out, const struct tel_datadir *dir, struct
     struct tel_query *query;
     int status = check_file(dir->db, err);
 
+    if (status == 0)
+        status = tel_db_check_path(dir->db, err);
     if (status < 0)
         return status;
     query = calloc(1, sizeof *query);

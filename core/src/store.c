@@ -224,6 +224,8 @@ static int connect_to(struct tel_store *store, struct tel_error *err)
     int status = real_path(store, path, err);
     int rc;
 
+    if (status == 0)
+        status = tel_db_check_path(path, err);
     if (status < 0)
         return status;
     rc = sqlite3_open_v2(path, &store->db,

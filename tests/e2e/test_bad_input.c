@@ -519,6 +519,65 @@ Test(bad_input, a_database_of_a_newer_schema)
 
 /* --- the journal ------------------------------------------------------------------------------------------------- */
 
+/* A collector that has nothing to fold does not say that all is well. */
+Test(bad_input, a_newer_schema_and_no_news)
+{
+    struct run_result result;
+
+    record("/bin/true");
+    end_collectors(base_dir(), SIGTERM);
+    change_database(database(), "INSERT INTO schema_migrations (version) VALUES (99)");
+    cr_assert_eq(telemetry("collect").status, 0);
+    collector_of(base_dir());
+    result = telemetry("sync");
+    cr_expect_eq(result.status, 1);
+    cr_expect(contains(result.err, "schema") || contains(result.err, "newer"), "%s", result.err);
+    cr_expect_str_eq(result.out, "");
+}
+
+/* SQLite would say "invalid argument", or nothing but "disk I/O error". */
+Test(bad_input, a_path_too_long_for_a_database)
+{
+    const char *base = test_dir();
+    struct run_result result;
+
+    while (strlen(base) < 600)
+        base = text("%s/a-directory-with-a-long-name", base);
+    cr_expect_eq(run(LIST("/bin/sh", "-c", "exit 3"), shim_env(base)).status, 3);
+    cr_expect_eq(count_of(journal_text(base), "\n"), 2, "the journal has it");
+    result = run(LIST(cli_path(), "sync"), shim_env_and(base, LIST("LD_PRELOAD=")));
+    cr_expect_eq(result.status, 1);
+    cr_expect(contains(result.err, "longer than"), "%s", result.err);
+    cr_expect(contains(result.err, "TELEMETRY_BASE_DIR"), "%s", result.err);
+}
+
+Test(bad_input, a_directory_where_the_databases_log_should_be)
+{
+    static const char *const suffixes[] = {"-shm", "-wal"};
+
+    for (int i = 0; i < 2; i++) {
+        const char *base = new_base();
+        const char *path = text("%s/db/telemetry.sqlite%s", base, suffixes[i]);
+        struct run_result result;
+
+        cr_expect_eq(mkdir(base, 0700), 0);
+        cr_expect_eq(mkdir(text("%s/db", base), 0700), 0);
+        cr_expect_eq(mkdir(path, 0700), 0);
+        cr_expect_eq(run(LIST("/bin/sh", "-c", "exit 3"),
+                         shim_env_and(base, LIST("TELEMETRY_AUTO_WAIT_MS=500")))
+                         .status,
+                     3);
+        result = run(LIST(cli_path(), "sync"), shim_env_and(base, LIST("LD_PRELOAD=")));
+        cr_expect_eq(result.status, 1);
+        cr_expect(contains(result.err, path), "%s", result.err);
+        result = run(LIST(cli_path(), "doctor"), shim_env_and(base, LIST("LD_PRELOAD=")));
+        cr_expect(contains(result.out, path), "%s%s", result.out, result.err);
+        cr_assert_eq(rmdir(path), 0);
+        cr_expect_eq(run(LIST(cli_path(), "sync"), shim_env_and(base, LIST("LD_PRELOAD="))).status, 0);
+        cr_expect_str_eq(run_value(base, "error_summary"), "exit code 3");
+    }
+}
+
 Test(bad_input, nonsense_in_the_journal)
 {
     static char line[2 * 1024 * 1024];
