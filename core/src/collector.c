@@ -6,6 +6,7 @@
 #include "fold.h"
 #include "inbox.h"
 #include "janitor.h"
+#include "leftovers.h"
 #include "live.h"
 #include "orphans.h"
 #include "pending.h"
@@ -575,6 +576,7 @@ static void serve(struct collector *collector)
     drain_starts(collector);
     fold(collector, true);
     answer_requests(collector);
+    tel_leftovers_remove(collector->dir);
     do
         serve_once(collector);
     while (!is_done(collector) || leave(collector));

@@ -4,6 +4,7 @@
 
 #include "base/process.h"
 #include "base/runid.h"
+#include "namespaces.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,12 +22,17 @@ struct orphan {
     char run_id[TEL_RUN_ID_MAX];
 };
 
+static const char nobody_saw_it[] = "no collector was there to see it";
+
 struct search {
     const struct tel_settler *settler;
     const struct tel_live *live;
     struct orphan *list;
     uint64_t pid_ns;
     bool crowded; /* no descriptor was left to look at one */
+    bool looked_around;
+    bool sees_all; /* namespaces holds every one that has a process */
+    struct tel_namespaces namespaces;
     char boot_id[TEL_BOOT_ID_LEN + 1];
 };
 
@@ -52,6 +58,29 @@ static int collect(void *arg, const struct tel_running *run)
     return 0;
 }
 
+/* Nobody is left in that namespace. */
+static bool is_deserted(struct search *search, uint64_t pid_ns)
+{
+    if (!search->looked_around)
+        search->sees_all = tel_namespaces_look(&search->namespaces);
+    search->looked_around = true;
+    return pid_ns != 0 && search->sees_all && !tel_namespaces_has(&search->namespaces, pid_ns);
+}
+
+/* Of another pid namespace, whose numbers mean nothing here. Should its own collector just be about to
+ * tell how it ended, that line comes later, and counts. */
+static bool is_gone_elsewhere(struct search *search, const struct orphan *orphan)
+{
+    switch (tel_process_whereabouts(orphan->key.pidfs_ino)) {
+    case TEL_PROCESS_THERE:
+        return false;
+    case TEL_PROCESS_GONE:
+        return true;
+    default:
+        return is_deserted(search, orphan->pid_ns);
+    }
+}
+
 /* Notes when its process is gone; gives it away when it lives. */
 static void look_for_process(struct search *search, struct orphan *orphan, tel_orphan_fn *fn,
                              void *arg)
@@ -62,13 +91,16 @@ static void look_for_process(struct search *search, struct orphan *orphan, tel_o
         orphan->gone = "the machine was restarted meanwhile";
         return;
     }
-    if (orphan->pid_ns != search->pid_ns)
-        return; /* its number means nothing here */
+    if (orphan->pid_ns != search->pid_ns) {
+        if (is_gone_elsewhere(search, orphan))
+            orphan->gone = nobody_saw_it;
+        return;
+    }
     pidfd = tel_process_open(&orphan->key);
     if (pidfd >= 0)
         fn(arg, tel_str_from(orphan->run_id), pidfd, &orphan->last_line);
     else if (pidfd == -ESRCH)
-        orphan->gone = "no collector was there to see it";
+        orphan->gone = nobody_saw_it;
     else if (pidfd == -EMFILE || pidfd == -ENFILE)
         search->crowded = true;
 }
@@ -117,5 +149,6 @@ int tel_orphans_settle(const struct tel_settler *settler, const struct tel_live 
         search.list = orphan->next;
         free(orphan);
     }
+    tel_namespaces_free(&search.namespaces);
     return status < 0 ? status : search.crowded ? 1 : 0;
 }

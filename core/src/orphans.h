@@ -11,7 +11,7 @@ typedef void tel_orphan_fn(void *arg, struct tel_str run_id, int pidfd,
 
 /* Looks at every run of this user that is marked running and is not in live (NULL: none is watched):
  * gives those whose process lives to fn, and closes those whose process is gone. Runs of another
- * pid namespace are left to their own collector. The database must be up to date, and is afterwards.
+ * pid namespace are left to their own collector, unless it is certain that they have ended. The database must be up to date, and is afterwards.
  * 0; 1 when there were not enough descriptors to look at all; negative when it cannot be read. */
 int tel_orphans_settle(const struct tel_settler *settler, const struct tel_live *live,
                        tel_orphan_fn *fn, void *arg, struct tel_error *err);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/proto.h"
+#include "namespaces.h"
 #include "support/places.h"
 
 static struct program *start_waiting(const char *base)
@@ -568,14 +569,14 @@ Test(collector, runs_of_before_the_last_boot)
                      "failed|ended without a trace: the machine was restarted meanwhile");
 }
 
-/* Of another user, another pid namespace, another program: left alone. */
+/* Of another user, another program, a namespace that nobody knows: left alone. */
 Test(collector, runs_that_are_none_of_its_business)
 {
     record("/bin/true");
     end_collectors(base_dir(), SIGTERM);
     append_line(changed_line(start_line("20261122T100000Z-other-user", 1), "uid", "4242", "boot_id",
                              "\"00000000-0000-0000-0000-000000000000\"", NULL));
-    append_line(changed_line(start_line("20261122T100000Z-other-ns", 1), "pid_ns", "7", NULL));
+    append_line(changed_line(start_line("20261122T100000Z-other-ns", 1), "pid_ns", "0", NULL));
     append_line("{\"run_id\": \"20261122T100000Z-python\", \"agent_name\": \"python\", "
                 "\"start_time\": \"2026-11-22T10:00:00+00:00\", \"status\": \"running\", "
                 "\"record_type\": \"run\"}\n");
@@ -806,6 +807,62 @@ Test(collector, a_host_that_has_unshared_its_pid_namespace)
                                           "error_summary FROM agent_runs JOIN run_process USING "
                                           "(run_id) ORDER BY start_boot_ns"),
                      "0|1|failed|exit code 3\n1|0|success|");
+}
+
+static bool no_collector_is_there(void *arg)
+{
+    (void)arg;
+    return collectors_of(base_dir(), NULL, 0) == 0;
+}
+
+static bool sees_every_namespace(void)
+{
+    struct tel_namespaces seen;
+    const bool sees = tel_namespaces_look(&seen);
+
+    tel_namespaces_free(&seen);
+    return sees;
+}
+
+static int files_in_run(void)
+{
+    DIR *run = opendir(text("%s/run", base_dir()));
+    int count = 0;
+
+    cr_assert_not_null(run);
+    for (struct dirent *entry = readdir(run); entry != NULL; entry = readdir(run))
+        count += entry->d_name[0] != '.';
+    closedir(run);
+    return count;
+}
+
+/* Its collector dies with it, and nobody in there can tell of the end. */
+Test(collector, a_container_that_is_gone)
+{
+    struct program *container;
+
+    if (!may_unshare())
+        cr_skip_test("a pid namespace: not allowed here");
+    if (tel_process_whereabouts(UINT64_MAX) != TEL_PROCESS_GONE && !sees_every_namespace())
+        cr_skip_test("the end of a pid namespace: needs the machine's own, and Linux 6.14 or root");
+    container = start(&(struct run_options){
+        .argv = LIST("unshare", "--fork", "--pid", "--mount-proc", "--kill-child", "/bin/sh", "-c",
+                     "LD_PRELOAD=$1 $2 & wait", "sh", shim_path(), fixture_path("plain")),
+        .env = shim_env_and(base_dir(), LIST("LD_PRELOAD="))});
+    cr_assert(has_running_row(base_dir(), 1));
+    cr_expect_eq(files_in_run(), 3);
+    cr_assert_eq(telemetry("sync").status, 0);
+    cr_expect_str_eq(run_value(base_dir(), "status"), "running", "somebody is in there");
+
+    finish_by(container, SIGKILL);
+    cr_assert(wait_until(no_collector_is_there, NULL, 20000));
+    record("/bin/true");
+    cr_assert(all_ended(base_dir(), 2));
+    cr_expect_str_eq(sql_text(base_dir(), "SELECT error_summary, end_time, duration_ms FROM agent_runs "
+                                          "WHERE agent_name = 'plain'"),
+                     "ended without a trace: no collector was there to see it||");
+    if (sees_every_namespace())
+        cr_expect_eq(files_in_run(), 3, "those of the collector that is there now");
 }
 
 static void limit_hard(void *arg)
