@@ -32,7 +32,6 @@ static const int64_t pending_delay = 500 * MS;  /* for a session leader to execu
 static const int64_t settle_delay = 10 * MS;    /* ends, after those who wait */
 static const int64_t reap_patience = 100 * MS;  /* for a parent to reap its zombie */
 static const int64_t reap_limit = 60000 * MS;   /* where only its reaping tells how it ended */
-static const int64_t notice_after = 10 * MS;    /* of folding, ends are looked for in between */
 static const int64_t retry_delay = 1000 * MS;   /* disk full, database locked */
 static const int64_t sync_delay = 800 * MS;     /* the journal is on disk within a second */
 static const int64_t care_delay = 300 * MS;     /* quiet time before the WAL is copied back */
@@ -178,12 +177,11 @@ static void take_events(struct collector *collector, int timeout_ms)
 static int look_up(void *arg)
 {
     struct collector *collector = arg;
-    const int64_t taken = now_ns() - collector->fold_began;
 
-    if (taken >= notice_after)
-        take_events(collector, 0);
-    if (taken >= behind_after)
-        tel_inbox_put_off(collector->inbox);
+    if (now_ns() - collector->fold_began < behind_after)
+        return 0;
+    take_events(collector, 0);
+    tel_inbox_put_off(collector->inbox);
     return 0;
 }
 
