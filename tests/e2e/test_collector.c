@@ -20,17 +20,6 @@
 #include "namespaces.h"
 #include "support/places.h"
 
-static struct program *start_waiting(const char *base)
-{
-    return start(&(struct run_options){.argv = LIST(fixture_path("plain")), .env = shim_env(base)});
-}
-
-static struct run_result finish_by(struct program *program, int signal_number)
-{
-    kill(program_pid(program), signal_number);
-    return finish(program);
-}
-
 static bool has_running_row(const char *base, int count)
 {
     return sql_becomes(base, "SELECT count(*) FROM agent_runs WHERE status = 'running'",
@@ -49,43 +38,6 @@ static int sockets_of(const char *base)
         count += strstr(entry->d_name, ".start") != NULL || strstr(entry->d_name, ".request") != NULL;
     closedir(run);
     return count;
-}
-
-/* Whether a collector watches a process: it holds a pidfd of it. */
-struct watching {
-    const char *base;
-    pid_t pid;
-};
-
-static bool is_watched(void *arg)
-{
-    const struct watching *watching = arg;
-    const char *wanted = text("\nPid:\t%d\n", watching->pid);
-    pid_t collector;
-    DIR *infos;
-    bool found = false;
-
-    if (collectors_of(watching->base, &collector, 1) != 1)
-        return false;
-    infos = opendir(text("/proc/%d/fdinfo", collector));
-    if (infos == NULL)
-        return false;
-    for (struct dirent *entry = readdir(infos); entry != NULL && !found; entry = readdir(infos)) {
-        char content[512] = "";
-        int fd = openat(dirfd(infos), entry->d_name, O_RDONLY | O_CLOEXEC);
-
-        found = read(fd, content, sizeof content - 1) > 0 && strstr(content, wanted) != NULL;
-        close(fd);
-    }
-    closedir(infos);
-    return found;
-}
-
-static void wait_until_watched(const char *base, const struct program *program)
-{
-    struct watching watching = {base, program_pid(program)};
-
-    cr_assert(wait_until(is_watched, &watching, 20000), "the collector does not watch the run");
 }
 
 /* --- started on demand --------------------------------------------------------------------------- */

@@ -25,6 +25,12 @@ bool collectors_leave(const char *base);
 /* Sends all collectors of base a signal, and waits until they are gone. */
 void end_collectors(const char *base, int signal_number);
 
+/* A program under the shim that waits for a signal, and its end by one. */
+struct program *start_waiting(const char *base);
+struct run_result finish_by(struct program *program, int signal_number);
+/* Waits up to 20 s until the collector of base watches it; fails the test when it does not. */
+void wait_until_watched(const char *base, const struct program *program);
+
 /* Waits up to 20 s until base has so many runs, and none of them is running. */
 bool all_ended(const char *base, int runs);
 /* A value of the only run of base, as in sql_text. */
