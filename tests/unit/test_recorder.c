@@ -333,6 +333,70 @@ Test(recorder, the_end_goes_to_the_journal_of_the_start)
     cr_expect_str_eq(journal_text(base()), "", "another run's journal");
 }
 
+/* --- clocks ------------------------------------------------------------------------------------- */
+
+static struct tel_instant instant;
+
+static int read_instant(clockid_t clock, struct timespec *time)
+{
+    const int64_t ns = clock == CLOCK_REALTIME ? instant.realtime_ns : instant.boottime_ns;
+
+    *time = (struct timespec){ns / 1000000000, ns % 1000000000};
+    return 0;
+}
+
+/* A run of 1.5 s from half a second before midnight on, while the wall clock is set by step_s. */
+static void run_across_midnight(int64_t step_s)
+{
+    tel_clock_use(read_instant);
+    cr_assert(tel_time_parse(TEL_STR("2026-11-22T23:59:59.5Z"), &instant.realtime_ns));
+    instant.boottime_ns = 1000000000000;
+    cr_assert_eq(begin(LIST("A=b")), 0, "%s", err.message);
+    instant.boottime_ns += 1500000000;
+    instant.realtime_ns += 1500000000 + step_s * 1000000000;
+    cr_assert_eq(end_with(0), 0, "%s", err.message);
+    tel_clock_use(NULL);
+}
+
+static size_t lines_of(uint32_t date)
+{
+    return count_of(read_file(journal_path(recorder.dir.raw, date)), "\n");
+}
+
+static void expect_true_times(void)
+{
+    expect_field("status", "\"success\"");
+    expect_field("start_time", "\"2026-11-22T23:59:59.500000+00:00\"");
+    expect_field("end_time", "\"2026-11-23T00:00:01.000000+00:00\"");
+    expect_field("duration_ms", "1500");
+}
+
+Test(recorder, across_midnight)
+{
+    run_across_midnight(0);
+    cr_expect_eq(lines_of(20261122), 1);
+    cr_expect_eq(lines_of(20261123), 1, "the day of its writing");
+    expect_true_times();
+}
+
+/* How long it took is true, and its end line comes after its start line. */
+Test(recorder, a_clock_that_is_set_back)
+{
+    run_across_midnight(-10 * 86400);
+    cr_expect_eq(lines_of(20261122), 2);
+    expect_true_times();
+}
+
+Test(recorder, a_clock_that_is_set_forward)
+{
+    run_across_midnight(30 * 86400);
+    cr_expect_eq(lines_of(20261122), 1);
+    cr_expect_eq(lines_of(20261223), 1);
+    expect_true_times();
+}
+
+/* --- durability ---------------------------------------------------------------------------------- */
+
 Test(recorder, synced_when_asked)
 {
     cr_assert_eq(begin(LIST("TELEMETRY_DURABILITY=system")), 0);
