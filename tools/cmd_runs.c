@@ -1,4 +1,4 @@
-/* telemetry runs: the recorded runs as a table, JSON or CSV. */
+/* telemetry runs: the recorded runs as a table, a tree, JSON or CSV. */
 #include "args.h"
 #include "base/clock.h"
 #include "base/ending.h"
@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "complain.h"
 #include "context.h"
+#include "forest.h"
 #include "human.h"
 #include "run_text.h"
 #include "so_far.h"
@@ -31,6 +32,7 @@ struct options {
     bool utc;
     bool json;
     bool csv;
+    bool tree;
 };
 
 /* --- the table ------------------------------------------------------------------------------- */
@@ -42,10 +44,23 @@ static const struct table_column columns[] = {
     {"RUN ID", false, false, 0, 0},
 };
 
+/* What runs started hangs below them, in the agent's column. */
+static const struct table_column tree_columns[] = {
+    {"STARTED", false, false, 0, 0}, {"AGENT", false, true, 16, 80},
+    {"JOB", false, true, 6, 40},     {"STATUS", false, false, 0, 0},
+    {"DURATION", true, false, 0, 0}, {"ENDING", false, true, 11, 60},
+    {"RUN ID", false, false, 0, 0},
+};
+enum { COLUMNS = sizeof columns / sizeof columns[0] };
+
 struct listing {
     const struct options *options;
     const struct tel_datadir *dir;
     struct table *table;
+    struct tel_query *query;
+    struct forest *forest; /* of --tree; else NULL */
+    const char *branch;    /* to be drawn before the agent's name */
+    struct tel_error *err;
     int64_t now_ns;
     int64_t rows;
     int64_t limit; /* 0: none */
@@ -119,6 +134,17 @@ static void add_ending(struct listing *listing, const struct tel_run_row *row)
     add_visible(listing->table, tel_buf_view(&text), OUT_PLAIN);
 }
 
+static void add_agent(struct listing *listing, const struct tel_run_row *row)
+{
+    char *agent = visible_text(row->run[TEL_RUN_AGENT_NAME]);
+    char *cell = must_alloc(strlen(listing->branch) + strlen(agent) + 1);
+
+    strcat(strcpy(cell, listing->branch), agent);
+    table_add(listing->table, cell, NULL, OUT_PLAIN);
+    free(cell);
+    free(agent);
+}
+
 /* The last eight characters tell runs apart well enough for `telemetry show`. */
 static void add_id(struct listing *listing, const struct tel_run_row *row)
 {
@@ -134,7 +160,7 @@ static void add_row(struct listing *listing, const struct tel_run_row *row)
     const struct tel_str status = row->run[TEL_RUN_STATUS];
 
     add_started(listing, row);
-    add_visible(listing->table, row->run[TEL_RUN_AGENT_NAME], OUT_PLAIN);
+    add_agent(listing, row);
     add_visible(listing->table, row->run[TEL_RUN_JOB_TYPE], OUT_PLAIN);
     add_visible(listing->table, status, style_of_status(status));
     add_duration(listing, row);
@@ -169,6 +195,88 @@ static int take_row(void *arg, const struct tel_run_row *row)
     return ferror(stdout) != 0;
 }
 
+/* --- trees ----------------------------------------------------------------------------------- */
+
+static int take_parent(void *arg, struct tel_str run_id, struct tel_str parent_run_id)
+{
+    forest_add(arg, run_id, parent_run_id);
+    return 0;
+}
+
+static int take_match(void *arg, const struct tel_run_row *row)
+{
+    forest_select(arg, row->run[TEL_RUN_RUN_ID]);
+    return 0;
+}
+
+static int print_run(void *arg, const struct tel_run_row *row)
+{
+    struct listing *listing = arg;
+    struct so_far so_far;
+
+    row = so_far_of(&so_far, listing->dir, row);
+    if (listing->options->json) {
+        run_text_json_begin(stdout, row);
+        fputs(", \"children\": [", stdout);
+    } else {
+        add_row(listing, row);
+    }
+    so_far_drop(&so_far);
+    return ferror(stdout) != 0;
+}
+
+static int take_step(void *arg, const struct forest_step *step)
+{
+    struct listing *listing = arg;
+    const struct tel_run_filter filter = {.id = step->id};
+    const bool json = listing->options->json;
+
+    if (!step->entering) {
+        fputs(json ? "]}" : "", stdout);
+        return 0;
+    }
+    if (json && !step->first)
+        fputs(", ", stdout);
+    listing->branch = step->branch;
+    return tel_query_runs(listing->query, &filter, print_run, listing, listing->err);
+}
+
+/* Of all runs, the newest first: those at the top of a tree that is wanted. */
+static int take_root(void *arg, const struct tel_run_row *row)
+{
+    struct listing *listing = arg;
+
+    if (!forest_is_root(listing->forest, row->run[TEL_RUN_RUN_ID]))
+        return 0;
+    listing->rows++;
+    if (listing->limit > 0 && listing->rows > listing->limit)
+        return 1; /* one more than asked for: only to know that there is one */
+    if (listing->options->json && listing->rows > 1)
+        fputs(",\n", stdout);
+    return forest_walk(listing->forest, row->run[TEL_RUN_RUN_ID], !out_is_utf8(), take_step,
+                       listing);
+}
+
+static int walk_trees(struct listing *listing, const struct tel_run_filter *filter)
+{
+    const struct tel_run_filter everything = {.limit = 0};
+    struct tel_run_filter matches = *filter;
+    int status;
+
+    matches.limit = 0;
+    listing->forest = forest_new(listing->filtered);
+    status = tel_query_parents(listing->query, take_parent, listing->forest, listing->err);
+    if (status == 0 && listing->filtered)
+        status = tel_query_runs(listing->query, &matches, take_match, listing->forest, listing->err);
+    forest_settle(listing->forest);
+    if (status == 0)
+        status = tel_query_runs(listing->query, &everything, take_root, listing, listing->err);
+    forest_free(listing->forest);
+    return status;
+}
+
+/* --- the listing ----------------------------------------------------------------------------- */
+
 static void print_head(const struct listing *listing)
 {
     if (listing->options->json)
@@ -188,28 +296,35 @@ static void print_tail(struct listing *listing)
             complain("no run %s", listing->filtered ? "matches" : "has been recorded yet");
         if (listing->limit > 0 && listing->rows > listing->limit &&
             listing->options->limit == UNSET)
-            complain("these are the newest %lld; --limit 0 shows all", (long long)listing->limit);
+            complain("these are the newest %lld%s; --limit 0 shows all", (long long)listing->limit,
+                     listing->options->tree ? " trees" : "");
     }
 }
 
 static int list(struct tel_query *query, const struct tel_datadir *dir,
                 const struct tel_run_filter *filter, const struct options *options)
 {
-    struct listing listing = {.options = options, .dir = dir, .limit = filter->limit};
+    struct tel_error err = {0};
+    struct listing listing = {.options = options,
+                              .dir = dir,
+                              .query = query,
+                              .err = &err,
+                              .branch = "",
+                              .limit = filter->limit};
     struct tel_run_filter one_more = *filter;
     struct tel_instant now;
-    struct tel_error err = {0};
     int status;
 
     tel_clock_now(&now);
     listing.now_ns = now.realtime_ns;
-    listing.table = table_new(columns, sizeof columns / sizeof columns[0]);
+    listing.table = table_new(options->tree ? tree_columns : columns, COLUMNS);
     listing.filtered = filter->agent.ptr != NULL || filter->job.ptr != NULL ||
                        filter->status.ptr != NULL || filter->since.ptr != NULL ||
                        filter->until.ptr != NULL;
     one_more.limit = filter->limit > 0 ? filter->limit + 1 : 0;
     print_head(&listing);
-    status = tel_query_runs(query, &one_more, take_row, &listing, &err);
+    status = options->tree ? walk_trees(&listing, filter)
+                           : tel_query_runs(query, &one_more, take_row, &listing, &err);
     print_tail(&listing);
     table_free(listing.table);
     if (status < 0)
@@ -283,6 +398,10 @@ static int run_listing(const struct options *options)
         complain("--json and --csv exclude each other");
         return CLI_USAGE;
     }
+    if (options->tree && options->csv) {
+        complain("--tree and --csv exclude each other");
+        return CLI_USAGE;
+    }
     if (!parse_moment(options->since, options->utc, since, &filter.since))
         return args_bad_value("since", options->since, WHEN_FORMS);
     if (!parse_moment(options->until, options->utc, until, &filter.until))
@@ -311,6 +430,11 @@ int cmd_runs(int argc, char **argv)
          &options.limit},
         {"utc", NULL, "times in UTC instead of local time, --since and --until too", arg_flag,
          &options.utc},
+        {"tree", NULL,
+         "what runs started below them; with the options above: each\n"
+         "run that they select, what it belongs to and what it started.\n"
+         "--limit then counts trees; with --json: \"children\" in each",
+         arg_flag, &options.tree},
         {"json", NULL, "an array of objects, one to a line, with all that is known", arg_flag,
          &options.json},
         {"csv", NULL, "comma-separated values with a header: the columns of agent_runs", arg_flag,
@@ -323,7 +447,8 @@ int cmd_runs(int argc, char **argv)
         .options = list_options,
         .option_count = sizeof list_options / sizeof list_options[0],
         .examples = "  telemetry runs --status failed --since yesterday\n"
-                    "  telemetry runs --job 'nightly*' --json | jq '.[].duration_ms'\n",
+                    "  telemetry runs --job 'nightly*' --json | jq '.[].duration_ms'\n"
+                    "  telemetry runs --tree --since 1h\n",
     };
     struct arg_operands operands;
     int exit_code;

@@ -47,7 +47,7 @@ static void put_members(FILE *out, const struct tel_field *fields, const struct 
     }
 }
 
-void run_text_json(FILE *out, const struct tel_run_row *row, const char *more)
+void run_text_json_begin(FILE *out, const struct tel_run_row *row)
 {
     fputc('{', out);
     put_members(out, tel_run_fields, row->run, TEL_RUN_UPDATED_AT + 1);
@@ -59,6 +59,11 @@ void run_text_json(FILE *out, const struct tel_run_row *row, const char *more)
     } else {
         fputs("null", out);
     }
+}
+
+void run_text_json(FILE *out, const struct tel_run_row *row, const char *more)
+{
+    run_text_json_begin(out, row);
     fprintf(out, "%s}", more);
 }
 

@@ -426,6 +426,31 @@ int tel_query_latest(struct tel_query *query, tel_run_row_fn *fn, void *arg, str
     return status < 0 ? status : single.found;
 }
 
+int tel_query_parents(struct tel_query *query, tel_parent_fn *fn, void *arg, struct tel_error *err)
+{
+    TEL_AUTO_STMT stmt = NULL;
+    int status;
+
+    if (!query->has_process_table || !query->has_process[TEL_PROC_PARENT_RUN_ID])
+        return 0;
+    status = tel_db_prepare(query->db,
+                            "SELECT p.run_id, p.parent_run_id FROM run_process p"
+                            " JOIN agent_runs r ON r.run_id = p.run_id"
+                            " WHERE EXISTS (SELECT 1 FROM agent_runs a"
+                            " WHERE a.run_id = p.parent_run_id)"
+                            " ORDER BY r.start_time, r.rowid",
+                            &stmt, err);
+    if (status < 0)
+        return status;
+    while ((status = tel_db_step(stmt, err)) == 1) {
+        const int stopped = fn(arg, tel_db_column(stmt, 0), tel_db_column(stmt, 1));
+
+        if (stopped != 0)
+            return stopped;
+    }
+    return status;
+}
+
 /* --- for doctor -------------------------------------------------------------------------------- */
 
 static int check_integrity_now(struct tel_query *query, bool *ok, struct tel_error *err)

@@ -35,6 +35,10 @@ struct tel_run_row {
 typedef int tel_run_row_fn(void *arg, const struct tel_run_row *row);
 int tel_query_runs(struct tel_query *query, const struct tel_run_filter *filter, tel_run_row_fn *fn,
                    void *arg, struct tel_error *err);
+/* Calls fn for every run that was started from another one that is here as well: the older first of
+ * those that have the same parent. A nonzero return stops, and is returned. */
+typedef int tel_parent_fn(void *arg, struct tel_str run_id, struct tel_str parent_run_id);
+int tel_query_parents(struct tel_query *query, tel_parent_fn *fn, void *arg, struct tel_error *err);
 /* The newest run. 1 found and fn called, 0 no runs, negative on error. */
 int tel_query_latest(struct tel_query *query, tel_run_row_fn *fn, void *arg, struct tel_error *err);
 

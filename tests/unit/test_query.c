@@ -435,3 +435,39 @@ Test(query, behind_when_nothing_was_ever_folded)
     open_query();
     cr_expect_eq(behind(), strlen(line));
 }
+
+/* --- parents ------------------------------------------------------------------------------------- */
+
+static int note_parent(void *arg, struct tel_str run_id, struct tel_str parent_run_id)
+{
+    const char **out = arg;
+
+    *out = text("%s%.*s<%.*s ", *out, (int)run_id.len, run_id.ptr, (int)parent_run_id.len,
+                parent_run_id.ptr);
+    return 0;
+}
+
+static int stop(void *arg, struct tel_str run_id, struct tel_str parent_run_id)
+{
+    (void)arg;
+    (void)run_id;
+    (void)parent_run_id;
+    return 7;
+}
+
+/* A run started from one that is not here is nobody's child. */
+Test(query, parents_that_are_here)
+{
+    const char *out = "";
+
+    add(changed_line(start_line("late", 1), "start_time", "\"2026-11-22T10:00:09.000000+00:00\"",
+                     "parent_run_id", "\"top\"", NULL));
+    add(changed_line(start_line("early", 1), "parent_run_id", "\"top\"", NULL));
+    add(start_line("top", 1));
+    add(changed_line(start_line("lost", 1), "parent_run_id", "\"elsewhere\"", NULL));
+    fold_all();
+    open_query();
+    cr_assert_eq(tel_query_parents(query, note_parent, &out, &err), 0, "%s", err.message);
+    cr_expect_str_eq(out, "early<top late<top ");
+    cr_expect_eq(tel_query_parents(query, stop, NULL, &err), 7);
+}
