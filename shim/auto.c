@@ -1,10 +1,10 @@
 /* The shim: decides at program start whether this process is a run, and sees to its end. Everything
  * it does is bound by the rules of docs/design.md ("Living in other people's processes"). */
-#include "clock.h"
-#include "debug.h"
-#include "recorder.h"
+#include "base/clock.h"
+#include "base/debug.h"
+#include "base/recorder.h"
 #include "shim.h"
-#include "sys.h"
+#include "base/sys.h"
 
 #include <elf.h>
 #include <errno.h>

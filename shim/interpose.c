@@ -1,7 +1,7 @@
 /* The functions of libc that the shim stands in front of, each doing exactly what libc's does. None
  * needs the original, so dlsym is never called. */
 #include "shim.h"
-#include "sys.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>

@@ -12,15 +12,6 @@
 /* A line takes about 1 KiB of memory here; slots are kept half empty. */
 enum { FIRST_CAP = 16, CAP_MAX = 4096, SLOTS_PER_LINE = 2 };
 
-static uint32_t hash_of(struct tel_str text)
-{
-    uint32_t hash = 2166136261U; /* FNV-1a */
-
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.ptr[i]) * 16777619U;
-    return hash;
-}
-
 static struct tel_str id_of(const struct tel_batch_line *line)
 {
     return line->line.run[TEL_RUN_RUN_ID];
@@ -79,17 +70,12 @@ static bool knows_of_posting(const struct tel_runline *line)
            !is_one_of(line->run[TEL_RUN_API_RETRY_COUNT], "0", "false");
 }
 
-static bool has_process(const struct tel_runline *line)
-{
-    return line->run[TEL_RUN_PROCESS].ptr != NULL;
-}
-
 /* Whether the rows are the same with old left out. The rules themselves are the store's: where
  * they would have to choose, both lines stay. */
 static bool supersedes(const struct tel_runline *line, const struct tel_runline *old)
 {
     return (is_open(old) || !is_open(line)) && !knows_of_posting(old) &&
-           (has_process(line) || !has_process(old));
+           (tel_runline_has_process(line) || !tel_runline_has_process(old));
 }
 
 /* The line lies behind the last one already; it stays there, or takes its predecessor's place. */
@@ -98,7 +84,7 @@ static void keep_line(struct tel_batch *batch)
     struct tel_batch_line *line = &batch->lines[batch->count];
     uint32_t *slot;
 
-    line->hash = hash_of(id_of(line));
+    line->hash = tel_str_hash(id_of(line), TEL_HASH_START);
     slot = find_slot(batch, line);
     if (*slot != 0 && supersedes(&line->line, &batch->lines[*slot - 1].line)) {
         batch->lines[*slot - 1] = *line;

@@ -1,6 +1,7 @@
 /* See inbox.h. */
 #include "inbox.h"
 
+#include "append.h"
 #include "base/clock.h"
 #include "base/runline.h"
 
@@ -296,18 +297,9 @@ bool tel_inbox_holds_lines(const struct tel_inbox *inbox)
 
 static int append_queue(struct tel_inbox *inbox, struct line_queue *queue)
 {
-    struct tel_instant now;
-    struct tel_journal_writer writer = {
-        .raw = inbox->dir->raw,
-        .file_mode = inbox->dir->file_mode,
-        .exclusive = inbox->dir->network,
-        .max_size = UINT64_MAX,
-    };
-
-    tel_clock_now(&now);
     while (queue->first != NULL) {
         const struct tel_str text = {queue->first->text, queue->first->len};
-        int status = tel_journal_append(&writer, tel_date_of(now.realtime_ns), text, NULL, NULL);
+        int status = tel_append(inbox->dir, 0, false, text, NULL);
 
         if (status < 0)
             return status;

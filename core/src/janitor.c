@@ -22,12 +22,11 @@ struct tel_janitor {
 
 static void sync_file(const struct tel_datadir *dir, uint32_t date)
 {
-    char name[TEL_JOURNAL_NAME_MAX];
-    char path[TEL_PATH_MAX + TEL_JOURNAL_NAME_MAX];
+    char path[TEL_PATH_MAX];
     int fd;
 
-    tel_journal_name(name, date);
-    snprintf(path, sizeof path, "%s/%s", dir->raw, name);
+    if (tel_journal_path(path, dir->raw, date, NULL) < 0)
+        return;
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return;

@@ -14,19 +14,6 @@ enum { WALK_CHUNK = 1024 * 1024, NS_PER_SECOND = 1000000000 };
 
 /* --- files ------------------------------------------------------------------------------------- */
 
-static int path_of(char path[TEL_PATH_MAX], const char *raw, uint32_t date)
-{
-    char name[TEL_JOURNAL_NAME_MAX];
-    struct tel_buf buf;
-
-    tel_journal_name(name, date);
-    tel_buf_init(&buf, path, TEL_PATH_MAX);
-    tel_buf_cstr(&buf, raw);
-    tel_buf_char(&buf, '/');
-    tel_buf_cstr(&buf, name);
-    return tel_buf_terminate(&buf) == NULL ? -ENAMETOOLONG : 0;
-}
-
 static int add_date(struct tel_dates *dates, size_t *cap, uint32_t date)
 {
     if (dates->count == *cap) {
@@ -119,11 +106,11 @@ int tel_journal_open(const char *raw, uint32_t date, struct tel_journal_facts *f
                      struct tel_error *err)
 {
     char path[TEL_PATH_MAX];
-    int status = path_of(path, raw, date);
+    int status = tel_journal_path(path, raw, date, err);
     int fd;
 
     if (status < 0)
-        return tel_fail_sys(err, status, "cannot open the journal in ", raw, NULL);
+        return status;
     fd = tel_sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, 0);
     if (fd == -ELOOP)
         return tel_fail(err, TEL_ERR_REFUSED, path, " is a symbolic link", NULL);
@@ -141,7 +128,7 @@ int tel_journal_open(const char *raw, uint32_t date, struct tel_journal_facts *f
 int tel_journal_look(const char *raw, uint32_t date, struct tel_journal_facts *facts)
 {
     char path[TEL_PATH_MAX];
-    int status = path_of(path, raw, date);
+    int status = tel_journal_path(path, raw, date, NULL);
 
     if (status == 0)
         status = look(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, facts);

@@ -52,11 +52,7 @@ void tel_live_free(struct tel_live *live)
 
 static size_t chain_of(struct tel_str run_id)
 {
-    uint32_t hash = 2166136261U;
-
-    for (size_t i = 0; i < run_id.len; i++)
-        hash = (hash ^ (uint8_t)run_id.ptr[i]) * 16777619U;
-    return hash % CHAINS;
+    return tel_str_hash(run_id, TEL_HASH_START) % CHAINS;
 }
 
 static struct tel_live_run *find(const struct tel_live *live, struct tel_str run_id)

@@ -300,14 +300,6 @@ static void fill_process(const struct tel_runline *line, const struct tel_journa
     process[POS_LENGTH] = tel_value_int(pos->length);
 }
 
-static bool has_process(const struct tel_runline *line)
-{
-    for (int i = 0; i < TEL_PROC_FIELDS; i++)
-        if (line->process[i].ptr != NULL)
-            return true;
-    return false;
-}
-
 static size_t scratch_needed(const struct tel_runline *line)
 {
     size_t needed = 0;
@@ -521,7 +513,7 @@ int tel_rows_put(struct tel_rows *rows, const struct tel_runline *line,
         return status;
     tel_buf_init(&scratch, rows->scratch, rows->scratch_cap);
     fill_run(rows, line, &scratch, run);
-    if (has_process(line)) {
+    if (tel_runline_has_process(line)) {
         fill_process(line, pos, &scratch, &run[TEL_RUN_RUN_ID], process);
         facts = process;
     }

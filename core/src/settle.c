@@ -1,7 +1,7 @@
 /* See settle.h. */
 #include "settle.h"
 
-#include "base/clock.h"
+#include "append.h"
 #include "base/ending.h"
 #include "lookup.h"
 #include "take_in.h"
@@ -84,22 +84,6 @@ static bool agrees(const struct tel_run_state *state, int wait_status)
 
 /* --- writing the last line -------------------------------------------------------------------- */
 
-static int append(const struct tel_settler *settler, const struct tel_journal_pos *after,
-                  struct tel_str line)
-{
-    struct tel_instant now;
-    struct tel_journal_writer writer = {
-        .raw = settler->dir->raw,
-        .file_mode = settler->dir->file_mode,
-        .exclusive = settler->dir->network,
-        .max_size = UINT64_MAX,
-        .last = {.date = after->date},
-    };
-
-    tel_clock_now(&now);
-    return tel_journal_append(&writer, tel_date_of(now.realtime_ns), line, NULL, NULL);
-}
-
 /* When run's process ended, 0 when that is not known well enough. It cannot have ended before it
  * began, whenever the collector heard of it. */
 static int64_t time_of_end(const struct tel_live_run *run, const struct tel_runline *line)
@@ -138,7 +122,8 @@ static int write_ending(const struct tel_settler *settler, struct tel_str run_id
         tel_runline_put(&out, &line);
         status = out.overflow
                      ? -1
-                     : append(settler, &pos, (struct tel_str){out.ptr + start, out.len - start});
+                     : tel_append(settler->dir, pos.date, false,
+                                  (struct tel_str){out.ptr + start, out.len - start}, NULL);
     }
     free(space);
     return status;

@@ -2,7 +2,7 @@
  * ("final"): whoever comes after a crash finds them, and adds nothing to a line that has them already. */
 #include "take_in.h"
 
-#include "base/clock.h"
+#include "append.h"
 #include "base/sys.h"
 #include "lookup.h"
 #include "values.h"
@@ -53,22 +53,12 @@ static int leave_sums(struct taking *taking, struct tel_error *err)
 static int append_line(struct taking *taking, struct tel_error *err)
 {
     const size_t start = taking->out.len;
-    struct tel_instant now;
-    struct tel_journal_writer writer = {
-        .raw = taking->dir->raw,
-        .file_mode = taking->dir->file_mode,
-        .exclusive = taking->dir->network,
-        .max_size = UINT64_MAX,
-        .last = {.date = taking->facts.last_line.date},
-    };
 
     tel_runline_put(&taking->out, &taking->line);
     if (taking->out.overflow)
         return tel_fail(err, -E2BIG, "the run's line would be too long", NULL);
-    tel_clock_now(&now);
-    return tel_journal_append(&writer, tel_date_of(now.realtime_ns),
-                              (struct tel_str){taking->out.ptr + start, taking->out.len - start},
-                              NULL, err);
+    return tel_append(taking->dir, taking->facts.last_line.date, false,
+                      (struct tel_str){taking->out.ptr + start, taking->out.len - start}, err);
 }
 
 /* With the mailbox locked, and its lines read. */

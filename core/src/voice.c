@@ -3,6 +3,7 @@
  * either the one who takes the mailbox in has seen it all, or is asked to look again. */
 #include "voice.h"
 
+#include "append.h"
 #include "base/clock.h"
 #include "base/owner.h"
 #include "base/proto.h"
@@ -127,22 +128,6 @@ static void have_taken_in(const struct tel_voice *voice)
     tel_proto_ask(voice->dir, &message, ASK_MS);
 }
 
-static int append_event(struct tel_voice *voice, struct tel_str line, struct tel_error *err)
-{
-    struct tel_instant now;
-    struct tel_journal_writer writer = {
-        .raw = voice->dir->raw,
-        .file_mode = voice->dir->file_mode,
-        .sync = voice->sync,
-        .exclusive = voice->dir->network,
-        .max_size = UINT64_MAX,
-        .last = {.date = voice->date},
-    };
-
-    tel_clock_now(&now);
-    return tel_journal_append(&writer, tel_date_of(now.realtime_ns), line, NULL, err);
-}
-
 typedef int speak_fn(struct tel_voice *voice, const struct tel_mailbox *box, struct tel_str line,
                      struct tel_error *err);
 
@@ -156,7 +141,7 @@ static int log_event(struct tel_voice *voice, const struct tel_mailbox *box, str
                      struct tel_error *err)
 {
     (void)box; /* that it is there says that there may be an event behind the end line */
-    return append_event(voice, line, err);
+    return tel_append(voice->dir, voice->date, voice->sync, line, err);
 }
 
 static int speak(struct tel_voice *voice, speak_fn *fn, struct tel_str line, struct tel_error *err)

@@ -67,6 +67,10 @@ Test(batch, what_the_store_has_to_decide_is_left_to_it)
                     "\"status\": \"partial\"}\n",
                     ended("a")));
     cr_expect_str_eq(left(), "a:success a:partial ");
+    read_lines(text("%s{\"run_id\": \"a\", \"agent_name\": \"a\", \"start_time\": \"s\", "
+                    "\"status\": \"partial\", \"process\": null}\n",
+                    ended("a")));
+    cr_expect_str_eq(left(), "a:success a:partial ", "an empty object tells nothing either");
 }
 
 Test(batch, a_bad_line_takes_nobodys_place)

@@ -196,3 +196,13 @@ Test(buf, takes_parts_off)
     cr_expect_str_eq(view_text(rest), "(none)");
     cr_expect_str_eq(view_text(tel_str_take(&rest, ':')), "(none)");
 }
+
+/* The test vectors of the hash's authors. */
+Test(buf, hashes)
+{
+    cr_expect_eq(tel_str_hash(TEL_STR(""), TEL_HASH_START), 0x811c9dc5);
+    cr_expect_eq(tel_str_hash(TEL_STR("a"), TEL_HASH_START), 0xe40c292c);
+    cr_expect_eq(tel_str_hash(TEL_STR("foobar"), TEL_HASH_START), 0xbf9cf968);
+    cr_expect_eq(tel_str_hash(TEL_STR("bar"), tel_str_hash(TEL_STR("foo"), TEL_HASH_START)),
+                 0xbf9cf968, "in parts");
+}

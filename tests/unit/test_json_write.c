@@ -107,12 +107,8 @@ Test(json_write, other_values)
     tel_buf_char(&buf, ' ');
     tel_json_put_int(&buf, 42);
     tel_buf_char(&buf, ' ');
-    tel_json_put_bool(&buf, true);
-    tel_buf_char(&buf, ' ');
-    tel_json_put_bool(&buf, false);
-    tel_buf_char(&buf, ' ');
     tel_json_put_null(&buf);
-    cr_expect_str_eq(buf_text(&buf), "-9223372036854775808 42 true false null");
+    cr_expect_str_eq(buf_text(&buf), "-9223372036854775808 42 null");
 }
 
 Test(json_write, too_small_a_buffer_is_no_harm)

@@ -154,6 +154,13 @@ static size_t utf8_expected(unsigned char lead)
     return lead >= 0xc2 ? 2 : 1;
 }
 
+uint32_t tel_str_hash(struct tel_str a, uint32_t hash)
+{
+    for (size_t i = 0; i < a.len; i++)
+        hash = (hash ^ (uint8_t)a.ptr[i]) * UINT32_C(16777619);
+    return hash;
+}
+
 struct tel_str tel_str_cut_utf8(struct tel_str a, size_t max)
 {
     if (a.len <= max)

@@ -42,6 +42,10 @@ bool tel_str_take_item(struct tel_str *list, struct tel_str *item);
 bool tel_str_in_list(struct tel_str word, const char *list);
 /* Decimal digits only, the whole view; false when empty, malformed or out of range. */
 bool tel_str_to_u64(struct tel_str a, uint64_t *out);
+/* FNV-1a of the bytes, going on from hash (at first TEL_HASH_START). Source:
+ * http://www.isthe.com/chongo/tech/comp/fnv/ */
+uint32_t tel_str_hash(struct tel_str a, uint32_t hash);
+#define TEL_HASH_START UINT32_C(2166136261)
 /* The longest prefix of at most max bytes that does not cut a UTF-8 character. */
 struct tel_str tel_str_cut_utf8(struct tel_str a, size_t max);
 

@@ -121,13 +121,6 @@ static int decide_base(struct tel_datadir *dir, const struct tel_config *config,
     return find_base(dir, value[TEL_VAR_HOME], cwd, err);
 }
 
-static uint32_t hash_text(uint32_t hash, const char *text)
-{
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (uint8_t)*text) * 16777619U;
-    return hash;
-}
-
 /* One collector for each user, pid namespace, and place of journal and database. */
 static void name_collector(struct tel_datadir *dir, uint64_t pid_ns)
 {
@@ -142,7 +135,10 @@ static void name_collector(struct tel_datadir *dir, uint64_t pid_ns)
     tel_buf_u64(&name, pid_ns);
     if (dir->raw_chosen || dir->db_chosen) {
         tel_buf_char(&name, '-');
-        tel_buf_hex(&name, hash_text(hash_text(2166136261U, dir->raw), dir->db), 8);
+        tel_buf_hex(&name,
+                    tel_str_hash(tel_str_from(dir->db),
+                                 tel_str_hash(tel_str_from(dir->raw), TEL_HASH_START)),
+                    8);
     }
     tel_buf_terminate(&name);
 }

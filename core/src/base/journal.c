@@ -39,7 +39,7 @@ uint32_t tel_journal_date(struct tel_str name)
     return (uint32_t)date;
 }
 
-static int path_of(char path[TEL_PATH_MAX], const char *raw, uint32_t date, struct tel_error *err)
+int tel_journal_path(char path[TEL_PATH_MAX], const char *raw, uint32_t date, struct tel_error *err)
 {
     char name[TEL_JOURNAL_NAME_MAX];
     struct tel_buf buf;
@@ -59,7 +59,7 @@ static int open_file(struct tel_journal_writer *writer, uint32_t date, int flags
                      struct tel_error *err)
 {
     char *const path = writer->path;
-    int fd = path_of(path, writer->raw, date, err);
+    int fd = tel_journal_path(path, writer->raw, date, err);
     int status;
 
     if (fd < 0)
@@ -306,7 +306,7 @@ int tel_journal_find(const char *raw, struct tel_str run_id, struct tel_journal_
                      struct tel_error *err)
 {
     char path[TEL_PATH_MAX];
-    int status = path_of(path, raw, pos->date, err);
+    int status = tel_journal_path(path, raw, pos->date, err);
     struct stat st;
     int fd;
 

@@ -15,6 +15,8 @@ struct tel_journal_pos {
 #define TEL_JOURNAL_NAME_MAX 32
 /* "events_YYYYMMDD.ndjson", NUL-terminated. */
 void tel_journal_name(char name[TEL_JOURNAL_NAME_MAX], uint32_t date);
+/* "{raw}/events_YYYYMMDD.ndjson", NUL-terminated; -ENAMETOOLONG when it does not fit. */
+int tel_journal_path(char path[TEL_PATH_MAX], const char *raw, uint32_t date, struct tel_error *err);
 /* The date of a journal file's name, or 0 when name is not one. */
 uint32_t tel_journal_date(struct tel_str name);
 

@@ -100,11 +100,6 @@ void tel_json_put_int(struct tel_buf *buf, int64_t value)
     tel_buf_i64(buf, value);
 }
 
-void tel_json_put_bool(struct tel_buf *buf, bool value)
-{
-    tel_buf_cstr(buf, value ? "true" : "false");
-}
-
 void tel_json_put_null(struct tel_buf *buf)
 {
     tel_buf_cstr(buf, "null");

@@ -10,7 +10,6 @@ void tel_json_put_text(struct tel_buf *buf, struct tel_str text);
 /* The inside of a string: escaped, without the quotes. */
 void tel_json_put_escaped(struct tel_buf *buf, struct tel_str text);
 void tel_json_put_int(struct tel_buf *buf, int64_t value);
-void tel_json_put_bool(struct tel_buf *buf, bool value);
 void tel_json_put_null(struct tel_buf *buf);
 
 #endif

@@ -18,23 +18,12 @@ static uint32_t scramble(uint32_t x)
     return x;
 }
 
-static uint32_t hash_text(struct tel_str text)
-{
-    uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
-
-    for (size_t i = 0; i < text.len; i++) {
-        hash ^= (unsigned char)text.ptr[i];
-        hash *= UINT32_C(16777619);
-    }
-    return scramble(hash);
-}
-
 static uint32_t suffix_of(int64_t realtime_ns, uint64_t unique, struct tel_str nodename)
 {
     uint32_t millisecond = realtime_ns < 0 ? 0 : (uint32_t)(realtime_ns / 1000000 % 1000);
     uint32_t low = (uint32_t)(unique & ((UINT64_C(1) << UNIQUE_BITS) - 1));
 
-    return scramble(low << 10 | millisecond) ^ hash_text(nodename);
+    return scramble(low << 10 | millisecond) ^ scramble(tel_str_hash(nodename, TEL_HASH_START));
 }
 
 /* C0, DEL and C1, and the slash: a run id may become a file's name. */

@@ -183,6 +183,14 @@ static void put_process(struct tel_buf *buf, const struct tel_str *slots)
     tel_buf_char(buf, '}');
 }
 
+bool tel_runline_has_process(const struct tel_runline *line)
+{
+    for (int i = 0; i < TEL_PROC_FIELDS; i++)
+        if (line->process[i].ptr != NULL)
+            return true;
+    return false;
+}
+
 void tel_runline_put(struct tel_buf *buf, const struct tel_runline *line)
 {
     tel_buf_char(buf, '{');

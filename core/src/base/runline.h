@@ -27,6 +27,9 @@ enum tel_line_kind {
  * are skipped. On TEL_LINE_EVENT only run[TEL_RUN_RUN_ID] is filled. */
 enum tel_line_kind tel_runline_parse(struct tel_str line, struct tel_runline *out);
 
+/* Whether line has facts of a process: one of our own writers made it. */
+bool tel_runline_has_process(const struct tel_runline *line);
+
 /* Appends the whole line in contract order, newline included. */
 void tel_runline_put(struct tel_buf *buf, const struct tel_runline *line);
 
