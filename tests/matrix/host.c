@@ -3,7 +3,9 @@
 #include "host.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <glob.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,7 +23,7 @@
 #include "support/recording.h"
 #include "varying.h"
 
-static const char system_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const char system_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 const char *work_dir(void)
 {
@@ -32,21 +35,40 @@ const char *made_dir(void)
     return text("%s/made", test_dir());
 }
 
-const char *find_program(const char *name)
+/* A library is there when the loader finds it. */
+static bool has_library(const char *name)
+{
+    return run(LIST("/bin/true"), LIST(text("LD_PRELOAD=%s", name))).err[0] == '\0';
+}
+
+static bool has_file(const char *pattern)
+{
+    glob_t found;
+    const bool some = glob(pattern, 0, NULL, &found) == 0;
+
+    globfree(&found);
+    return some;
+}
+
+static bool has_program(const char *name)
 {
     const char *path = text("%s:%s", TELEMETRY_TEST_FIXTURES, system_path);
 
-    if (name[0] == '/')
-        return access(name, F_OK) == 0 ? name : NULL;
     while (*path != '\0') {
         const size_t len = strcspn(path, ":");
-        const char *file = text("%.*s/%s", (int)len, path, name);
 
-        if (access(file, X_OK) == 0)
-            return file;
+        if (access(text("%.*s/%s", (int)len, path, name), X_OK) == 0)
+            return true;
         path += len + (path[len] == ':');
     }
-    return NULL;
+    return false;
+}
+
+bool host_has(const char *what)
+{
+    if (what[0] == '/')
+        return has_file(what);
+    return strncmp(what, "lib", 3) == 0 ? has_library(what) : has_program(what);
 }
 
 /* --- the program --------------------------------------------------------------------------------- */
@@ -84,19 +106,32 @@ static const char *const *environment_of(const struct row *row, const char *base
     return shim_env_and(base, more);
 }
 
+void without_cores(int arg)
+{
+    const struct rlimit none = {0, 0};
+
+    (void)arg;
+    setrlimit(RLIMIT_CORE, &none);
+}
+
+static void become_user(const char *name)
+{
+    const struct passwd *user = getpwnam(name);
+
+    if (user == NULL || setgroups(0, NULL) != 0 ||
+        setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
+        setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0)
+        _exit(126);
+}
+
 static void prepare(void *arg)
 {
     const struct row *row = arg;
 
-    if (row->stdout_file != NULL) {
-        const int out = open(row->stdout_file, O_WRONLY | O_CREAT, 0600);
-
-        if (out < 0 || dup2(out, 1) < 0)
-            _exit(126);
-        close(out);
-    }
     if (row->prepare != NULL)
-        row->prepare();
+        row->prepare(row->arg);
+    if (row->user != NULL)
+        become_user(row->user);
 }
 
 static struct run_result run_program(const struct row *row, const char *base, bool bare)
@@ -128,11 +163,18 @@ static const char *ending_of(const struct run_result *result)
 static const char *describe(const struct row *row, const struct run_result *result,
                             const char *left)
 {
-    return without_varying(text("ended: %s\n--- standard output\n%s\n--- standard error\n%s\n"
-                                "--- files\n%s--- left behind\n%s\n",
-                                ending_of(result), result->out, result->err,
-                                files_below(work_dir(), row->volatile_files), left),
-                           row->varies);
+    const char *shown = "";
+    const char *const hidden[] = {row->shows, NULL};
+    const char *path = text("%s/%s", work_dir(), row->shows != NULL ? row->shows : "");
+
+    if (row->shows != NULL)
+        shown = text("--- %s\n%s\n", row->shows, file_exists(path) ? read_file(path) : "none");
+    return without_varying(
+        text("ended: %s\n--- standard output\n%s\n--- standard error\n%s\n%s--- files\n%s"
+             "--- left behind\n%s\n",
+             ending_of(result), result->out, result->err, shown,
+             files_below(work_dir(), row->shows != NULL ? hidden : row->volatile_files), left),
+        row->varies);
 }
 
 /* What the warden hands over: the wait status, whether it was in time, and the description. */
@@ -150,11 +192,14 @@ static _Noreturn void be_warden(const struct row *row, const char *base, bool ba
     _exit(0);
 }
 
-/* A directory that others may enter, as a program may become another user. */
-static void make_fresh(const char *path)
+/* Empty, and the row's user's own. Others may go through the test's directory to reach it. */
+static void make_fresh(const char *path, const char *user)
 {
+    const struct passwd *owner = user != NULL ? getpwnam(user) : NULL;
+
     run(LIST("rm", "-rf", path), NULL);
-    if (chmod(test_dir(), 0711) != 0 || mkdir(path, 0700) != 0)
+    if (chmod(test_dir(), 0711) != 0 || mkdir(path, 0700) != 0 ||
+        (owner != NULL && chown(path, owner->pw_uid, owner->pw_gid) != 0))
         perror(path);
 }
 
@@ -168,7 +213,9 @@ struct seen run_host(const struct row *row, const char *base, bool bare)
     pid_t warden;
     int status;
 
-    make_fresh(work_dir());
+    make_fresh(work_dir(), row->user);
+    if (row->user != NULL && !file_exists(base))
+        make_fresh(base, row->user);
     fflush(NULL);
     warden = fork();
     if (warden == 0)

@@ -14,8 +14,11 @@ struct seen {
 const char *work_dir(void);
 const char *made_dir(void);
 
-/* A name's file where the row's programs are looked for; NULL when there is none. */
-const char *find_program(const char *name);
+/* Where the rows' programs are looked for, after the fixtures. */
+extern const char system_path[];
+/* Whether there is a program of that name, a library ("libNAME.so.N") that the loader finds, or a
+ * file (an absolute path, or a glob of them). */
+bool host_has(const char *what);
 
 /* Runs the program with base as the data directory: under the shim, or bare, in an environment that
  * differs by nothing but LD_PRELOAD. Whatever it leaves behind is ended. */

@@ -5,6 +5,7 @@
  *   matrix --show ROW    shows a row bare and recorded, side by side
  *   matrix --list        names of all rows
  */
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,25 +17,24 @@
 #include "show.h"
 #include "support/recording.h"
 
-static const struct theme *const themes[] = {&shells};
+static const struct theme *const themes[] = {&shells,    &runtimes, &tools, &servers,
+                                             &libraries, &shapes,   &limits};
 
 enum { THEMES = sizeof themes / sizeof themes[0] };
 
 /* --- what a row needs -------------------------------------------------------------------------------- */
 
-/* In the caller's own PATH: compilers may be anywhere. */
-static bool caller_has(const char *tool)
+/* Compilers may be anywhere, but the system's are preferred. */
+static const char *tools_path(void)
 {
-    const char *path = getenv("PATH");
+    return text("%s:%s", system_path, getenv("PATH") != NULL ? getenv("PATH") : "");
+}
 
-    while (path != NULL && *path != '\0') {
-        const size_t len = strcspn(path, ":");
-
-        if (access(text("%.*s/%s", (int)len, path, tool), X_OK) == 0)
-            return true;
-        path += len + (path[len] == ':');
-    }
-    return false;
+static bool has_tool(const char *tool)
+{
+    return run(LIST("/bin/sh", "-c", "command -v \"$1\"", "sh", tool),
+               LIST(text("PATH=%s", tools_path())))
+               .status == 0;
 }
 
 static bool build_is_open(void)
@@ -48,15 +48,17 @@ static bool build_is_open(void)
 /* Why a row cannot run here; NULL when it can. */
 static const char *missing(const struct row *row)
 {
-    if (row->needs_root && geteuid() != 0)
+    if ((row->needs_root || row->user != NULL) && geteuid() != 0)
         return "only root may";
-    if (row->needs_open_build && !build_is_open())
+    if (row->user != NULL && getpwnam(row->user) == NULL)
+        return text("there is no user %s", row->user);
+    if (row->user != NULL && !build_is_open())
         return "other users cannot reach the build";
     for (int i = 0; row->needs != NULL && row->needs[i] != NULL; i++)
-        if (find_program(row->needs[i]) == NULL)
+        if (!host_has(row->needs[i]))
             return text("there is no %s", row->needs[i]);
     for (int i = 0; row->tools != NULL && row->tools[i] != NULL; i++)
-        if (!caller_has(row->tools[i]))
+        if (!has_tool(row->tools[i]))
             return text("there is no %s", row->tools[i]);
     return NULL;
 }
@@ -72,8 +74,8 @@ static const char *set_up(const struct row *row)
     run(LIST("mkdir", "-m", "0755", made_dir()), NULL);
     result = run_with(&(struct run_options){
         .argv = LIST("/bin/sh", "-euc", row->setup),
-        .env = LIST(text("PATH=%s", getenv("PATH")), text("HOSTS=%s", MATRIX_HOSTS),
-                    text("USER_HOME=%s", getenv("USER_HOME") != NULL ? getenv("USER_HOME") : "")),
+        .env = LIST(text("PATH=%s", tools_path()), text("HOSTS=%s", MATRIX_HOSTS),
+                    text("FIXTURES=%s", TELEMETRY_TEST_FIXTURES)),
         .cwd = made_dir(),
         .timeout_ms = 300000,
         .may_time_out = true,
@@ -82,6 +84,16 @@ static const char *set_up(const struct row *row)
 }
 
 /* --- one row ----------------------------------------------------------------------------------------- */
+
+/* Nobody waits for them: one that finds its directory gone leaves as well. */
+static void dismiss_collectors(const char *base)
+{
+    pid_t pids[8];
+    const int count = collectors_of(base, pids, 8);
+
+    for (int i = 0; i < count && i < 8; i++)
+        kill(pids[i], SIGTERM);
+}
 
 enum verdict { EQUAL, SKIPPED, KNOWN, DIFFERS, VERDICTS };
 
@@ -136,7 +148,7 @@ static enum verdict run_row(const struct row *row)
         return DIFFERS;
     }
     bare = run_host(row, base, true);
-    if (file_exists(base) || bare.timed_out) {
+    if (file_exists(text("%s/raw", base)) || bare.timed_out) {
         printf("%s: the bare run %s\n%s", row->name,
                bare.timed_out ? "does not end" : "must not record", bare.text);
         return DIFFERS;
@@ -144,7 +156,7 @@ static enum verdict run_row(const struct row *row)
     same = compare(row, base, &bare, "cold");
     if (same && !row->slow)
         same = compare(row, base, &bare, "warm");
-    end_collectors(base, SIGTERM);
+    dismiss_collectors(base);
     return judge(row, same);
 }
 
@@ -203,7 +215,7 @@ static int show_row(const struct row *row)
     printf("\nrecorded (agent|status|exit code|signal|how it was learnt):\n%s\n", runs_of(base));
     if (differs != NULL)
         printf("not as it should be: %s", differs);
-    end_collectors(base, SIGTERM);
+    dismiss_collectors(base);
     return strcmp(bare.text, recorded.text) == 0 && differs == NULL ? 0 : 1;
 }
 

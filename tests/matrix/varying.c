@@ -54,7 +54,8 @@ static const char *replace_all(const char *seen, const char *expression)
         return text("bad expression: %s\n", expression);
     for (int flags = 0; regexec(&regex, seen, 1, &match, flags) == 0 && match.rm_eo > match.rm_so;
          flags = REG_NOTBOL) {
-        out = text("%s%.*s~", out, (int)match.rm_so, seen);
+        out =
+            text("%s%.*s%s", out, (int)match.rm_so, seen, seen[match.rm_eo - 1] == '\n' ? "" : "~");
         seen += match.rm_eo;
     }
     regfree(&regex);
