@@ -163,7 +163,6 @@ static const struct row rows[] = {
         .shows = "seen",
         .varies = LIST("process [0-9]+"),
         .agent = "gdb",
-        .or_more = true,
         .slow = true,
     },
 };

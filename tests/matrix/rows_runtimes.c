@@ -76,7 +76,7 @@ static const struct row rows[] = {
                      "print(s.run('exit 7', shell=True, start_new_session=True).returncode)\n"
                      "print(os.getsid(0) == os.getpid())"),
         .agent = "python3",
-        .or_more = true, /* each new session is a run of its own */
+        .runs = 3, /* each new session is a run of its own */
     },
     {
         .name = "python-read-to-end",

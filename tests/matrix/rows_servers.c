@@ -24,8 +24,9 @@ static const struct row rows[] = {
         .needs = LIST("redis-server", "redis-cli"),
         .argv = LIST("sh", MATRIX_HOSTS "/redis.sh", "daemon"),
         .volatile_files = LIST("log"),
+        .varies = LIST("pid=[0-9]+"),
         .agent = "redis.sh",
-        .or_more = true, /* the daemon is a run of its own */
+        .runs = 2, /* the daemon is a run of its own */
     },
     {
         .name = "nginx-foreground",
@@ -38,7 +39,7 @@ static const struct row rows[] = {
         .needs = LIST("nginx", "curl", "pgrep"),
         .argv = LIST("sh", MATRIX_HOSTS "/nginx.sh", "daemon"),
         .agent = "nginx.sh",
-        .or_more = true,
+        .runs = 2,
     },
     {
         .name = "nginx-left-behind",
@@ -47,7 +48,7 @@ static const struct row rows[] = {
         .volatile_files = LIST("p"),
         .stays = "nginx nginx nginx",
         .agent = "nginx.sh",
-        .or_more = true,
+        .runs = 2,
     },
     {
         .name = "nginx-bad-config",
@@ -84,7 +85,7 @@ static const struct row rows[] = {
         .needs_root = true,
         .argv = LIST("sh", MATRIX_HOSTS "/cron.sh"),
         .agent = "cron.sh",
-        .or_more = true,
+        .runs = 3,
     },
 };
 

@@ -41,7 +41,7 @@ static const struct row rows[] = {
             "\\; && echo found; true",
         .varies = LIST("^nohup: .*"),
         .agent = "sh",
-        .or_more = true, /* a new session is a run of its own */
+        .runs = 2, /* a new session is a run of its own */
     },
     {
         .name = "awk",
@@ -134,23 +134,15 @@ static const struct row rows[] = {
         /* Preloads that make HTTPS or link OpenSSL themselves broke this one at its exit. */
         .name = "curl",
         .needs = LIST("curl", "python3"),
-        .setup = "cp \"$HOSTS/serve.py\" .",
-        .script = "python3 ../made/serve.py s & while ! [ -S s ]; do sleep 0.01; done; curl -s "
-                  "--unix-socket s "
-                  "http://x/ok; curl -sS --unix-socket s -f http://x/fail; echo $?; curl -sS "
-                  "--unix-socket "
-                  "gone http://x/; echo $?; kill $!; wait $!; echo $?",
-        .agent = "serve.py",
+        .argv = LIST("sh", MATRIX_HOSTS "/curl.sh", "file"),
+        .agent = "curl.sh",
     },
     {
         .name = "curl-loopback",
         .needs = LIST("curl", "python3"),
-        .setup = "cp \"$HOSTS/serve.py\" .",
-        .script =
-            "python3 ../made/serve.py >port & while ! [ -s port ]; do sleep 0.01; done; curl -s "
-            "http://127.0.0.1:$(cat port)/ok; kill $!; wait $!",
+        .argv = LIST("sh", MATRIX_HOSTS "/curl.sh", "loopback"),
         .volatile_files = LIST("port"),
-        .agent = "serve.py",
+        .agent = "curl.sh",
     },
     {
         .name = "jq",
@@ -169,7 +161,7 @@ static const struct row rows[] = {
         .needs = LIST("tmux"),
         .argv = LIST("sh", MATRIX_HOSTS "/tmux.sh"),
         .agent = "tmux.sh",
-        .or_more = true, /* its server and each pane lead a session */
+        .runs = 3, /* its server and each pane lead a session */
     },
 };
 

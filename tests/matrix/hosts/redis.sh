@@ -20,6 +20,7 @@ foreground)
         ask incr n
         ask config set maxmemory 10mb
         ask bgsave >/dev/null
+        appears dump.rdb
         ask shutdown nosave
     } &
     exec redis-server "$@"

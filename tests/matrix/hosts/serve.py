@@ -1,15 +1,21 @@
-# A web server for the matrix: on a socket file, or on a free port of the loopback interface, which it
-# prints.
+# A web server for the matrix, on a socket file, or on a free port of the loopback interface, which it
+# prints. It ends when /end is asked for.
 import http.server
 import socketserver
 import sys
 
+ended = False
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200 if self.path == "/ok" else 500)
+        global ended
+        ended = self.path == "/end"
+        self.send_response(500 if self.path == "/fail" else 200)
+        self.send_header("Content-Length", "7")
         self.end_headers()
-        self.wfile.write(b"served\n")
+        if self.path != "/fail":
+            self.wfile.write(b"served\n")
 
     def address_string(self):
         return "somebody"
@@ -19,7 +25,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 if len(sys.argv) > 1:
-    socketserver.UnixStreamServer(sys.argv[1], Handler).serve_forever()
-with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+    server = socketserver.UnixStreamServer(sys.argv[1], Handler)
+else:
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
     print(server.server_port, flush=True)
-    server.serve_forever()
+while not ended:
+    server.handle_request()

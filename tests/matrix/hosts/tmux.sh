@@ -5,7 +5,7 @@ tmux()
     command tmux -S s -f /dev/null "$@"
 }
 
-tmux new-session -d -x 80 -y 24 'tty >/dev/null && echo inside >made; tmux -S s wait-for -S finished; sleep 100'
+tmux new-session -d -x 80 -y 24 'echo inside >made; tmux -S s wait-for -S finished; sleep 100'
 tmux wait-for finished
 tmux list-sessions -F '#{session_windows} #{window_panes}'
 tmux kill-server
