@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 /* A run as the database has it: copied out, as the database must not be written to while it is
  * read. */
@@ -34,7 +35,14 @@ struct search {
     bool sees_all; /* namespaces holds every one that has a process */
     struct tel_namespaces namespaces;
     char boot_id[TEL_BOOT_ID_LEN + 1];
+    struct utsname machine;
 };
+
+/* On a network filesystem another boot may be another machine's, which is up and running. */
+static bool is_other_machines(const struct search *search, const struct tel_running *run)
+{
+    return search->settler->dir->network && !tel_str_is(run->host, search->machine.nodename);
+}
 
 static int collect(void *arg, const struct tel_running *run)
 {
@@ -42,6 +50,7 @@ static int collect(void *arg, const struct tel_running *run)
     struct orphan *orphan;
 
     if (run->uid != (int64_t)search->settler->dir->uid || run->run_id.len >= TEL_RUN_ID_MAX ||
+        is_other_machines(search, run) ||
         (search->live != NULL && tel_live_has(search->live, run->run_id)))
         return 0;
     orphan = calloc(1, sizeof *orphan);
@@ -138,6 +147,7 @@ int tel_orphans_settle(const struct tel_settler *settler, const struct tel_live 
     int status;
 
     tel_boot_id(search.boot_id);
+    uname(&search.machine);
     status = store == NULL ? -EIO : tel_store_each_running(store, collect, &search, err);
     for (struct orphan *orphan = search.list; status >= 0 && orphan != NULL; orphan = orphan->next)
         look_for_process(&search, orphan, fn, arg);

@@ -53,7 +53,7 @@ static const char *const statement_texts[STATEMENTS] = {
 /* CROSS JOIN keeps the order: the few running ones by the index on status, then their facts. */
 static const char running_text[] =
     "SELECT r.run_id, p.boot_id, p.pid, p.pid_ns, p.pidfs_ino, p.start_ticks,"
-    " p.uid, p.journal_date, p.journal_offset, p.journal_length"
+    " p.uid, p.journal_date, p.journal_offset, p.journal_length, r.host"
     " FROM agent_runs r CROSS JOIN run_process p ON p.run_id = r.run_id"
     " WHERE r.status = 'running'";
 
@@ -592,6 +592,7 @@ int tel_store_each_running(struct tel_store *store, tel_running_fn *fn, void *ar
             .start_ticks = (uint64_t)sqlite3_column_int64(stmt, 5),
             .uid = sqlite3_column_int64(stmt, 6),
             .last_line = read_pos(stmt, 7),
+            .host = tel_db_column(stmt, 10),
         };
 
         stopped = fn(arg, &run);

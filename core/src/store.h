@@ -71,6 +71,7 @@ int tel_store_run_state(struct tel_store *store, struct tel_str run_id, struct t
 struct tel_running {
     struct tel_str run_id;
     struct tel_str boot_id;
+    struct tel_str host;
     int64_t uid;
     int64_t pid;
     uint64_t pid_ns;
