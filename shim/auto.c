@@ -439,16 +439,19 @@ static void inherit(struct inherited *in, char **envp)
 }
 
 /* How this image's run begins; run_id is its parent's then. False when it is part of another's. */
-static bool has_run(struct inherited *in, pid_t pid, enum beginning *beginning)
+static bool has_run(struct inherited *in, enum beginning *beginning)
 {
-    const enum tel_standing standing =
-        in->known ? tel_owner_standing(&in->owner, pid) : TEL_OUTSIDE;
+    enum tel_standing standing = TEL_OUTSIDE;
 
     *beginning = BEGINS;
+    if (in->known) {
+        run.pid = tel_sys_getpid();
+        standing = tel_owner_standing(&in->owner, run.pid);
+    }
     if (standing == TEL_OUTSIDE)
         return true;
     if (standing == TEL_INSIDE)
-        return in->all_children || tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0) == pid;
+        return in->all_children || tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0) == run.pid;
     if ((in->owner.flags & TEL_OWNER_PENDING) != 0)
         in->run_id = in->owner.parent; /* takes the place of the run that began at setsid */
     else
@@ -458,10 +461,9 @@ static bool has_run(struct inherited *in, pid_t pid, enum beginning *beginning)
 
 /* Part of another's run. Its forked children may yet become session leaders, and must be told from
  * those of vfork then. */
-static void stand_by(pid_t pid)
+static void stand_by(void)
 {
     run.own = map_marked(0, getauxval(AT_PAGESZ));
-    run.pid = pid;
 }
 
 /* The kill switch, and the run that this process may already be in: the first look at everything,
@@ -471,13 +473,12 @@ static void decide(struct start *start)
     struct inherited in;
     enum beginning beginning;
     struct tel_error err = {0};
-    const pid_t pid = tel_sys_getpid();
 
     inherit(&in, start->envp);
     if (in.off)
         return;
-    if (!has_run(&in, pid, &beginning)) {
-        stand_by(pid);
+    if (!has_run(&in, &beginning)) {
+        stand_by();
         tel_debug(in.debug, "part of the run that started it", NULL);
     } else if (begin(start, beginning, in.run_id, &in.owner, &err) < 0) {
         tel_debug(in.debug, "not recorded: ", err.message, NULL);

@@ -143,6 +143,7 @@ Test(proto, somebody_else_listens)
         listen_as_nobody(claim.start);
     else
         dir.uid++;
+    dir.shared = true;
     cr_expect_eq(tel_proto_connect(&dir, TEL_SOCKET_START), -EACCES);
     tel_claim_drop(&claim, &dir, true);
 }

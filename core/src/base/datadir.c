@@ -169,6 +169,7 @@ int tel_datadir_resolve(struct tel_datadir *dir, const struct tel_config *config
     dir->raw_chosen = raw.ptr != NULL;
     dir->db_chosen = db.ptr != NULL;
     dir->network = false;
+    dir->shared = true;
     dir->uid = uid;
     name_collector(dir, pid_ns);
     return 0;
@@ -325,6 +326,8 @@ int tel_datadir_prepare(struct tel_datadir *dir, bool create, struct tel_error *
 
     if (status == 0)
         status = check_base(dir, &st, err);
+    if (status == 0)
+        dir->shared = st.st_uid != dir->uid || ((st.st_mode | dir->dir_mode) & 0022) != 0;
     if (status == 0)
         status = stat_or_make(dir, dir->raw, AT_SYMLINK_NOFOLLOW, create, &st, err);
     if (status == 0)

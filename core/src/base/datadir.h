@@ -38,6 +38,7 @@ struct tel_datadir {
     bool raw_chosen; /* raw, db: said by whoever configures it, not just in base */
     bool db_chosen;
     bool network; /* on a network filesystem; known after tel_datadir_prepare */
+    bool shared;  /* others may make files in it; taken for so until tel_datadir_prepare */
 };
 
 /* path as seen from everywhere: behind cwd (absolute) unless it is absolute itself, in out without NUL;

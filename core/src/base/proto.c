@@ -64,7 +64,7 @@ int tel_socket_address(struct sockaddr_un *address, socklen_t *len, const struct
 /* In a directory that is open to others, anybody can listen under our collector's name. */
 static bool is_trusted(const struct tel_datadir *dir, int fd)
 {
-    const uid_t peer = tel_sys_peer_uid(fd);
+    const uid_t peer = dir->shared ? tel_sys_peer_uid(fd) : dir->uid;
 
     return peer == dir->uid || peer == 0;
 }
