@@ -3,53 +3,9 @@
 # usage: demo.sh BUILD_DIRECTORY (what `tools/dev demo` runs after building)
 set -eu
 
+# shellcheck source=tools/script.sh
+. "$(dirname "$0")/script.sh"
 build=$1
-
-say()
-{
-    printf '%s\n' "$*"
-}
-
-die()
-{
-    printf 'demo: %s\n' "$*" >&2
-    exit 1
-}
-
-if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
-    bold=$(printf '\033[1m')
-    plain=$(printf '\033[0m')
-else
-    bold=
-    plain=
-fi
-
-# show COMMAND: prints a command line as one would type it, then runs it; a failure is shown, and is
-# no failure of the demo.
-show()
-{
-    printf '%s$ %s%s\n' "$bold" "$1" "$plain"
-    status=0
-    (eval "$1") 2>&1 || status=$?
-    if [ "$status" -ne 0 ]; then
-        say "(exit status $status)"
-    fi
-    say
-}
-
-headline()
-{
-    printf '%s--- %s%s\n\n' "$bold" "$*" "$plain"
-}
-
-# Starts from an environment in which nothing is set for us.
-forget_settings()
-{
-    for name in $(env | sed -n 's/^\(TELEMETRY_[A-Z_]*\|METRICS_API_[A-Z]*\)=.*/\1/p'); do
-        unset "$name"
-    done
-    unset LD_PRELOAD AGENT_METRICS_DIR AGENT_OWNER
-}
 
 write_demo_programs()
 {
@@ -73,23 +29,10 @@ END
     chmod +x "$1/report.sh"
 }
 
+# count_runs CONDITION
 count_runs()
 {
-    sqlite3 "$TELEMETRY_BASE_DIR/db/telemetry.sqlite" "SELECT count(*) FROM agent_runs WHERE $1" \
-        2>/dev/null || echo 0
-}
-
-# The end of a killed process reaches the database when the collector has seen it: a moment.
-wait_until_all_ended()
-{
-    tries=50
-    while [ "$tries" -gt 0 ]; do
-        if [ "$(count_runs "status <> 'running'")" -ge "$1" ]; then
-            return
-        fi
-        sleep 0.1
-        tries=$((tries - 1))
-    done
+    query "SELECT count(*) FROM agent_runs WHERE $1"
 }
 
 # All that was shown really was recorded; otherwise the demo fails.
@@ -108,10 +51,7 @@ check_demo()
 forget_settings
 demo=$(mktemp -d "${TMPDIR:-/tmp}/telemetry-demo.XXXXXX")
 write_demo_programs "$demo"
-TELEMETRY_BASE_DIR=$demo/data
-SHIM=$build/shim/libtelemetry_auto.so
-PATH=$build/tools:$PATH
-export TELEMETRY_BASE_DIR SHIM PATH
+use_build "$build" "$demo"
 cd "$demo"
 
 say
@@ -130,7 +70,7 @@ say
     show 'LD_PRELOAD=$SHIM TELEMETRY_JOB_NAME=backup sh -c '"'kill -9 \$\$'"
     show 'TELEMETRY_JOB_NAME=cleanup telemetry exec -- sleep 0.2'
 }
-wait_until_all_ended 5
+wait_until_ended 5
 
 headline 'What was recorded'
 show 'telemetry runs'
