@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "support/support.h"
 
 static bool matches(const char *const *globs, const char *path)
@@ -22,21 +23,19 @@ static bool matches(const char *const *globs, const char *path)
     return false;
 }
 
-/* FNV-1a: equal contents are what matters, nobody forges any. */
 static const char *hash_of(const char *path)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    uint64_t hash = 0xcbf29ce484222325;
-    unsigned char chunk[65536];
+    uint32_t hash = TEL_HASH_START;
+    char chunk[65536];
     ssize_t got;
 
     if (fd < 0)
         return text("unreadable: %s", strerror(errno));
     while ((got = read(fd, chunk, sizeof chunk)) > 0)
-        for (ssize_t i = 0; i < got; i++)
-            hash = (hash ^ chunk[i]) * 0x100000001b3;
+        hash = tel_str_hash((struct tel_str){chunk, (size_t)got}, hash);
     close(fd);
-    return text("%016llx", (unsigned long long)hash);
+    return text("%08x", hash);
 }
 
 static const char *content_of(const char *path, const struct stat *st)

@@ -52,7 +52,7 @@ static const char *missing(const struct row *row)
         return "only root may";
     if (row->user != NULL && getpwnam(row->user) == NULL)
         return text("there is no user %s", row->user);
-    if (row->user != NULL && !build_is_open())
+    if ((row->needs_open_build || row->user != NULL) && !build_is_open())
         return "other users cannot reach the build";
     for (int i = 0; row->needs != NULL && row->needs[i] != NULL; i++)
         if (!host_has(row->needs[i]))

@@ -268,6 +268,13 @@ static const struct row rows[] = {
         .runs = RUNS_UNSEEN,
     },
     {
+        .name = "memory-32-mib",
+        .argv = SMALL_SCRIPT,
+        .prepare = limit_memory_mib,
+        .arg = 32,
+        .runs = RUNS_UNSEEN,
+    },
+    {
         .name = "memory-64-mib",
         .argv = SMALL_SCRIPT,
         .prepare = limit_memory_mib,

@@ -127,8 +127,8 @@ static void make_jail(int arg)
 
 #define CHANGE(way)                                                                                \
     {                                                                                              \
-        .name = way, .argv = LIST("change", way), .agent = "change",                               \
-        .env = LIST("TELEMETRY_JOB_NAME=nightly", "LAST=entry"),                                   \
+        .name = way, .argv = LIST("change", way), .agent = "nightly",                              \
+        .env = LIST("TELEMETRY_AGENT_NAME=nightly", "LAST=entry"),                                 \
     }
 
 #define FILTER(how, end)                                                                           \
@@ -195,6 +195,14 @@ static const struct row rows[] = {
         .agent = "sh",
     },
     {
+        /* Only who asks for reasons gets any, and must not die of them. */
+        .name = "reasons-unread",
+        .argv = LIST("/bin/sh", "-c", "exit 3"),
+        .prepare = close_reader,
+        .env = LIST("TELEMETRY_DEBUG=stderr"),
+        .agent = "sh",
+    },
+    {
         .name = "output-full",
         .argv = LIST("/bin/echo", "hello"),
         .prepare = fill_output,
@@ -238,6 +246,7 @@ static const struct row rows[] = {
     {
         .name = "drop",
         .needs_root = true,
+        .needs_open_build = true,
         .argv = LIST("change", "drop"),
         .agent = "change",
         .source = "kernel",
@@ -245,6 +254,7 @@ static const struct row rows[] = {
     {
         .name = "drop-and-die",
         .needs_root = true,
+        .needs_open_build = true,
         .argv = LIST("change", "drop-and-die"),
         .agent = "change",
         .source = "kernel",

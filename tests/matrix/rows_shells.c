@@ -19,6 +19,14 @@ static const struct row rows[] = {
         .source = "kernel",
     },
     {
+        .name = "sh-limits",
+        .argv = LIST("sh", "-c",
+                     "exec 3<>/dev/null; ulimit -n 20; cat /etc/hostname >made; echo $?; "
+                     "ulimit -n 3; echo still here; kill -s INT $$; echo not reached"),
+        .agent = "cat",
+        .source = "kernel",
+    },
+    {
         .name = "bash",
         .needs = LIST("bash"),
         .argv = LIST("bash", "-c",

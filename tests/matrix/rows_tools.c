@@ -159,6 +159,7 @@ static const struct row rows[] = {
     {
         .name = "tmux",
         .needs = LIST("tmux"),
+        .env = LIST("SHELL=/bin/sh"),
         .argv = LIST("sh", MATRIX_HOSTS "/tmux.sh"),
         .agent = "tmux.sh",
         .runs = 3, /* its server and each pane lead a session */
