@@ -5,6 +5,7 @@
 #include "complain.h"
 #include "context.h"
 #include "launch.h"
+#include "program.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,14 +19,20 @@ struct options {
 
 static int serve(struct context *context, const struct tel_claim *claim, bool stay)
 {
+    const struct tel_config *config = &context->config;
+    char poster[TEL_PATH_MAX];
     struct tel_collector_options options = {
         .dir = &context->dir,
         .claim = *claim,
-        .exit_source = tel_exit_source_parse(context->config.value[TEL_VAR_EXIT_SOURCE]),
+        .exit_source = tel_exit_source_parse(config->value[TEL_VAR_EXIT_SOURCE]),
         .stay = stay,
+        .poster = program_find_poster(poster) ? poster : NULL,
     };
     struct tel_error err = {0};
 
+    if (config->post)
+        options.target =
+            (struct tel_target){config->value[TEL_VAR_API_URL], config->value[TEL_VAR_API_TOKEN]};
     if (tel_collector_run(&options, &err) == 0)
         return CLI_OK;
     complain("%s", err.message);

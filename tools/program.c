@@ -10,6 +10,9 @@
 #ifndef TELEMETRY_SHIM_PATH
 #define TELEMETRY_SHIM_PATH "/usr/local/lib/" SHIM_NAME
 #endif
+#ifndef TELEMETRY_POSTER_PATH
+#define TELEMETRY_POSTER_PATH "/usr/local/libexec/telemetry-post"
+#endif
 #ifndef TELEMETRY_MULTIARCH
 #define TELEMETRY_MULTIARCH "lib"
 #endif
@@ -92,6 +95,34 @@ static struct tel_str parent_of(struct tel_str path)
     return (struct tel_str){path.ptr, slash < 0 ? 0 : (size_t)slash};
 }
 
+/* Looks for the first of these, by their paths from the directory above this program's, then at
+ * installed. */
+static bool find_part(const char *const *beside, size_t count, const char *installed, int mode,
+                      char out[TEL_PATH_MAX])
+{
+    char self[TEL_PATH_MAX];
+
+    if (program_self(self, sizeof self)) {
+        const struct tel_str above = parent_of(parent_of(tel_str_from(self)));
+
+        for (size_t i = 0; i < count; i++)
+            if (join(out, above, beside[i]) && access(out, mode) == 0)
+                return true;
+    }
+    snprintf(out, TEL_PATH_MAX, "%s", installed);
+    return access(out, mode) == 0;
+}
+
+bool program_find_poster(char out[TEL_PATH_MAX])
+{
+    static const char *const beside[] = {
+        "tools/telemetry-post",   /* the build tree */
+        "libexec/telemetry-post", /* an installation: bin/telemetry */
+    };
+
+    return find_part(beside, sizeof beside / sizeof beside[0], TELEMETRY_POSTER_PATH, X_OK, out);
+}
+
 bool program_find_shim(char out[TEL_PATH_MAX])
 {
     static const char *const beside[] = {
@@ -100,15 +131,6 @@ bool program_find_shim(char out[TEL_PATH_MAX])
         "lib/" TELEMETRY_MULTIARCH "/" SHIM_NAME,
         "lib64/" SHIM_NAME,
     };
-    char self[TEL_PATH_MAX];
 
-    if (program_self(self, sizeof self)) {
-        const struct tel_str above = parent_of(parent_of(tel_str_from(self)));
-
-        for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++)
-            if (join(out, above, beside[i]) && access(out, R_OK) == 0)
-                return true;
-    }
-    snprintf(out, TEL_PATH_MAX, "%s", TELEMETRY_SHIM_PATH);
-    return access(out, R_OK) == 0;
+    return find_part(beside, sizeof beside / sizeof beside[0], TELEMETRY_SHIM_PATH, R_OK, out);
 }

@@ -18,4 +18,7 @@ bool program_self(char *out, size_t cap);
  * where it was configured to be installed. False when there is none. */
 bool program_find_shim(char out[TEL_PATH_MAX]);
 
+/* The program that posts runs to the remote API, likewise. */
+bool program_find_poster(char out[TEL_PATH_MAX]);
+
 #endif

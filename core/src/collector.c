@@ -9,10 +9,12 @@
 #include "leftovers.h"
 #include "live.h"
 #include "orphans.h"
+#include "outbox.h"
 #include "pending.h"
 #include "take_in.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,12 +40,13 @@ static const int64_t care_delay = 300 * MS;     /* quiet time before the WAL is 
 static const int64_t idle_patience = 3000 * MS; /* then the collector leaves */
 static const int64_t give_up_after = 30000 * MS; /* on a database that nobody can use, alone */
 static const int64_t adopt_delay = 1000 * MS;    /* for what could not be watched at its start */
+static const int64_t post_patience = 10000 * MS; /* for the quick retries of a server that fails */
 static const int64_t look_interval = 2000 * MS;  /* whether the data directory is still ours */
 
 enum { EVENTS = 256, BUSY_MS = 100, CARE_BYTES = 256 * 1024, FORCED_CARE_BYTES = 64 * 1024 * 1024 };
 
 /* What epoll's data.ptr holds for descriptors that are no run. */
-static char start_tag, request_tag, late_tag, signal_tag;
+static char start_tag, request_tag, late_tag, signal_tag, outbox_tag;
 
 struct collector {
     struct tel_collector_options *options;
@@ -55,6 +58,7 @@ struct collector {
     struct tel_inbox *inbox;
     struct tel_fold *fold;
     struct tel_janitor *janitor;
+    struct tel_outbox *outbox;
     /* When each kind of work is due, CLOCK_BOOTTIME; 0 = not. */
     int64_t starts_due;
     int64_t fold_due;
@@ -137,6 +141,9 @@ static void note_end(struct collector *collector, struct tel_live_run *run, int6
 
 static void handle_event(struct collector *collector, void *tag, int64_t entered)
 {
+    if (tag == &outbox_tag)
+        return; /* it is worked off with what is due, and is no reason to stay */
+    collector->last_active = now_ns();
     if (tag == &request_tag) {
         take_requests(collector);
     } else if (tag == &late_tag) {
@@ -159,7 +166,6 @@ static void take_events(struct collector *collector, int timeout_ms)
     int count = epoll_wait(collector->epoll_fd, events, EVENTS, timeout_ms);
 
     while (count > 0) {
-        collector->last_active = now_ns();
         for (int i = 0; i < count; i++)
             handle_event(collector, events[i].data.ptr, entered);
         if (count < EVENTS)
@@ -283,6 +289,8 @@ static void take_parcel(void *arg, const struct tel_parcel *parcel)
         tel_pending_release_run(collector->pending, run_id, hold_start, collector);
         return;
     }
+    if (parcel->target.url.ptr != NULL)
+        tel_outbox_want(collector->outbox, run_id, &parcel->target);
     if (pidfd < 0 || tel_live_add(collector->live, run_id, pidfd, &parcel->message.line) < 0)
         due(&collector->adopt_due, now_ns() + adopt_delay);
 }
@@ -358,6 +366,7 @@ static void settle_ended(struct collector *collector)
     }
     if (written)
         fold(collector, false);
+    tel_outbox_look(collector->outbox);
     note_journal_written(collector); /* a host that does not wait says nothing of its end line */
 }
 
@@ -430,7 +439,75 @@ static void answer_requests(struct collector *collector)
     tel_inbox_answer(inbox, done  ? TEL_ANSWER_DONE
                             : all ? TEL_ANSWER_FAILED
                                   : TEL_ANSWER_LATER);
+    tel_outbox_look(collector->outbox); /* nothing more is heard of a run that could not be watched */
     note_journal_written(collector);
+}
+
+/* --- posting ---------------------------------------------------------------------------------- */
+
+static int refresh_for_posts(void *arg, struct tel_error *err)
+{
+    return fold(arg, false) ? 0 : tel_fail(err, TEL_ERR_BUSY, "the database is behind", NULL);
+}
+
+static int each_due(void *arg, const struct tel_due_filter *filter, tel_due_fn *fn, void *fn_arg,
+                    struct tel_error *err)
+{
+    struct collector *collector = arg;
+    struct tel_store *store = tel_fold_store(collector->fold, err);
+
+    return store == NULL ? -EIO : tel_store_each_due(store, filter, fn, fn_arg, err);
+}
+
+static int next_due(void *arg, const struct tel_due_filter *filter, int64_t *out_ns,
+                    struct tel_error *err)
+{
+    struct collector *collector = arg;
+    struct tel_store *store = tel_fold_store(collector->fold, err);
+
+    return store == NULL ? -EIO : tel_store_next_due(store, filter, out_ns, err);
+}
+
+/* A run that is still watched may have said how it ended; the kernel has not. */
+static bool may_post(void *arg, struct tel_str run_id)
+{
+    const struct collector *collector = arg;
+
+    return !tel_live_has(collector->live, run_id);
+}
+
+static void note_posted(void *arg, const struct tel_post_report *report)
+{
+    struct collector *collector = arg;
+
+    if (report->outcome == TEL_POST_DONE)
+        collector->last_active = now_ns(); /* it stays for as long as posts go through */
+    if (report->outcome != TEL_POST_LEFT && report->outcome != TEL_POST_GONE)
+        note_journal_written(collector);
+}
+
+/* Only for so long: a server that fails is tried again with the next run. */
+static bool waits_for_posts(const struct collector *collector)
+{
+    return tel_outbox_is_busy(collector->outbox) &&
+           now_ns() - collector->last_active < post_patience;
+}
+
+static int open_outbox(struct collector *collector)
+{
+    const struct tel_outbox_options options = {
+        .dir = collector->dir,
+        .program = collector->options->poster,
+        .source = {refresh_for_posts, each_due, next_due, may_post, note_posted, collector},
+    };
+
+    signal(SIGCHLD, SIG_IGN); /* posters are reaped by the kernel */
+    collector->outbox = tel_outbox_new(&options);
+    if (collector->outbox == NULL)
+        return -ENOMEM;
+    if (collector->options->target.url.ptr != NULL)
+        tel_outbox_set_default(collector->outbox, &collector->options->target);
+    return watch(collector, tel_outbox_fd(collector->outbox), EPOLLIN, &outbox_tag, EPOLL_CTL_ADD);
 }
 
 /* --- care ------------------------------------------------------------------------------------- */
@@ -483,6 +560,7 @@ static void do_due_work(struct collector *collector)
         care_for_database(collector, now);
     if (take_due(&collector->look_due, now))
         look_around(collector, now);
+    tel_outbox_work(collector->outbox);
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */
@@ -492,7 +570,7 @@ static bool has_nothing_to_do(const struct collector *collector)
     return tel_live_count(collector->live) == 0 && !tel_live_any_ended(collector->live) &&
            !tel_inbox_holds_lines(collector->inbox) && !tel_inbox_any_late(collector->inbox) &&
            collector->starts_due == 0 && collector->fold_due == 0 && collector->retry_due == 0 &&
-           collector->adopt_due == 0;
+           collector->adopt_due == 0 && !waits_for_posts(collector);
 }
 
 /* When epoll_wait has to return without an event, in milliseconds. */
@@ -501,7 +579,8 @@ static int wait_ms(const struct collector *collector)
     const int64_t times[] = {
         collector->starts_due, collector->fold_due,  collector->settle_due,
         collector->retry_due,  collector->sync_due,  collector->care_due,
-        collector->look_due,   collector->adopt_due, tel_pending_due(collector->pending)};
+        collector->look_due,   collector->adopt_due, tel_pending_due(collector->pending),
+        tel_outbox_due_ns(collector->outbox)};
     int64_t next = INT64_MAX;
     int64_t now = now_ns();
 
@@ -575,6 +654,7 @@ static void serve(struct collector *collector)
     fold(collector, true);
     answer_requests(collector);
     tel_leftovers_remove(collector->dir);
+    tel_outbox_look(collector->outbox);
     do
         serve_once(collector);
     while (!is_done(collector) || leave(collector));
@@ -598,10 +678,20 @@ static int open_signals(struct collector *collector)
     return watch(collector, collector->signal_fd, EPOLLIN, &signal_tag, EPOLL_CTL_ADD);
 }
 
+/* What a host has handed over would go on to the poster, and keep the sockets alive. */
+static void keep_claim(const struct tel_claim *claim)
+{
+    const int fds[] = {claim->lock, claim->start, claim->request};
+
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+}
+
 static int open_collector(struct collector *collector, struct tel_error *err)
 {
     int status;
 
+    keep_claim(&collector->options->claim);
     collector->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (collector->epoll_fd < 0)
         return tel_fail_sys(err, -errno, "epoll", NULL);
@@ -614,6 +704,8 @@ static int open_collector(struct collector *collector, struct tel_error *err)
     collector->pending = tel_pending_new();
     collector->inbox = tel_inbox_new(collector->dir);
     if (collector->live == NULL || collector->pending == NULL || collector->inbox == NULL)
+        return tel_fail(err, -ENOMEM, "no memory", NULL);
+    if (open_outbox(collector) < 0)
         return tel_fail(err, -ENOMEM, "no memory", NULL);
     tel_inbox_on_message(collector->inbox, take_parcel, collector);
     status =
@@ -637,6 +729,7 @@ static void close_collector(struct collector *collector, bool failed)
                                   : NULL;
 
     tel_claim_drop(claim, collector->dir, failed);
+    tel_outbox_free(collector->outbox);
     if (store != NULL && tel_store_wal_bytes(store) > 0)
         tel_store_checkpoint(store, NULL);
     tel_fold_close(collector->fold);

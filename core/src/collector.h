@@ -12,6 +12,8 @@ struct tel_collector_options {
     struct tel_claim claim;        /* taken over */
     enum tel_exit_source exit_source;
     bool stay;                     /* serve until SIGTERM or SIGINT, even with nothing to do */
+    const char *poster;            /* the program that posts runs; borrowed, NULL: there is none */
+    struct tel_target target; /* where runs go that say nothing of it; borrowed, may have no url */
 };
 
 /* Undoes what a host may have left in the process: limits, affinity, scheduling, signals, umask,

@@ -451,6 +451,35 @@ int tel_query_parents(struct tel_query *query, tel_parent_fn *fn, void *arg, str
     return status;
 }
 
+/* --- posting ----------------------------------------------------------------------------------- */
+
+static bool knows_of_posting(const struct tel_query *query)
+{
+    return query->has_run_table && query->has_run[TEL_RUN_API_POSTED] &&
+           query->has_run[TEL_RUN_API_RETRY_COUNT] && query->has_process[TEL_PROC_POST] &&
+           query->has_process[TEL_PROC_POST_ERROR] && query->has_process[TEL_PROC_POST_AFTER];
+}
+
+int tel_query_each_due(struct tel_query *query, const struct tel_due_filter *filter, tel_due_fn *fn,
+                       void *arg, struct tel_error *err)
+{
+    return knows_of_posting(query) ? tel_due_each(query->db, filter, fn, arg, err) : 0;
+}
+
+int tel_query_next_due(struct tel_query *query, const struct tel_due_filter *filter,
+                       int64_t *out_ns, struct tel_error *err)
+{
+    *out_ns = 0;
+    return knows_of_posting(query) ? tel_due_next(query->db, filter, out_ns, err) : 0;
+}
+
+int tel_query_count_due(struct tel_query *query, const struct tel_due_filter *filter,
+                        struct tel_due_counts *out, struct tel_error *err)
+{
+    *out = (struct tel_due_counts){0};
+    return knows_of_posting(query) ? tel_due_count(query->db, filter, out, err) : 0;
+}
+
 /* --- for doctor -------------------------------------------------------------------------------- */
 
 static int check_integrity_now(struct tel_query *query, bool *ok, struct tel_error *err)

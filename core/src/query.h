@@ -4,6 +4,7 @@
 
 #include "base/datadir.h"
 #include "base/fields.h"
+#include "due.h"
 
 struct tel_query;
 
@@ -41,6 +42,14 @@ typedef int tel_parent_fn(void *arg, struct tel_str run_id, struct tel_str paren
 int tel_query_parents(struct tel_query *query, tel_parent_fn *fn, void *arg, struct tel_error *err);
 /* The newest run. 1 found and fn called, 0 no runs, negative on error. */
 int tel_query_latest(struct tel_query *query, tel_run_row_fn *fn, void *arg, struct tel_error *err);
+
+/* tel_due_each, tel_due_next and tel_due_count; nothing is due in a database that knows of no posting. */
+int tel_query_each_due(struct tel_query *query, const struct tel_due_filter *filter, tel_due_fn *fn,
+                       void *arg, struct tel_error *err);
+int tel_query_next_due(struct tel_query *query, const struct tel_due_filter *filter,
+                       int64_t *out_ns, struct tel_error *err);
+int tel_query_count_due(struct tel_query *query, const struct tel_due_filter *filter,
+                        struct tel_due_counts *out, struct tel_error *err);
 
 /* For doctor. */
 struct tel_query_info {

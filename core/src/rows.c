@@ -288,13 +288,23 @@ static void fill_run(struct tel_rows *rows, const struct tel_runline *line, stru
         run[TEL_RUN_UPDATED_AT] = now;
 }
 
+/* A line says whether posting was wanted; the column, whether it is still to be done. */
+static void settle_posting(const struct tel_value *run, struct tel_value *process)
+{
+    if (process[1 + TEL_PROC_POST].type == TEL_VALUE_INTEGER &&
+        (run[TEL_RUN_API_POSTED].integer != 0 ||
+         process[1 + TEL_PROC_POST_ERROR].type != TEL_VALUE_NULL))
+        process[1 + TEL_PROC_POST].integer = 0;
+}
+
 static void fill_process(const struct tel_runline *line, const struct tel_journal_pos *pos,
-                         struct tel_buf *scratch, const struct tel_value *run_id,
+                         struct tel_buf *scratch, const struct tel_value *run,
                          struct tel_value *process)
 {
-    process[0] = *run_id;
+    process[0] = run[TEL_RUN_RUN_ID];
     for (int i = 0; i < TEL_PROC_FIELDS; i++)
         process[1 + i] = tel_value_of(&tel_process_fields[i], line->process[i], scratch);
+    settle_posting(run, process);
     process[POS_DATE] = tel_value_int(pos->date);
     process[POS_OFFSET] = tel_value_int((int64_t)pos->offset);
     process[POS_LENGTH] = tel_value_int(pos->length);
@@ -514,7 +524,7 @@ int tel_rows_put(struct tel_rows *rows, const struct tel_runline *line,
     tel_buf_init(&scratch, rows->scratch, rows->scratch_cap);
     fill_run(rows, line, &scratch, run);
     if (tel_runline_has_process(line)) {
-        fill_process(line, pos, &scratch, &run[TEL_RUN_RUN_ID], process);
+        fill_process(line, pos, &scratch, run, process);
         facts = process;
     }
     status = insert_row(rows->db, &rows->runs, run, err);

@@ -154,6 +154,8 @@ static const struct {
     {"idx_runs_insight", "agent_runs(insight_id)"},
     {"idx_events_run", "run_events(run_id)"},
     {"idx_commits_run", "commits(run_id)"},
+    /* Small, however many runs there are: see rows.c. */
+    {"idx_process_post", "run_process(post_after) WHERE post = 1"},
 };
 
 /* --- looking ----------------------------------------------------------------------------------- */

@@ -600,6 +600,18 @@ int tel_store_each_running(struct tel_store *store, tel_running_fn *fn, void *ar
     return status < 0 ? status : stopped;
 }
 
+int tel_store_each_due(struct tel_store *store, const struct tel_due_filter *filter, tel_due_fn *fn,
+                       void *arg, struct tel_error *err)
+{
+    return tel_due_each(store->db, filter, fn, arg, err);
+}
+
+int tel_store_next_due(struct tel_store *store, const struct tel_due_filter *filter,
+                       int64_t *out_ns, struct tel_error *err)
+{
+    return tel_due_next(store->db, filter, out_ns, err);
+}
+
 /* --- the write-ahead log ------------------------------------------------------------------------ */
 
 int tel_store_checkpoint(struct tel_store *store, struct tel_error *err)

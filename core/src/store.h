@@ -6,6 +6,7 @@
 #include "base/datadir.h"
 #include "base/journal.h"
 #include "base/runline.h"
+#include "due.h"
 
 struct tel_store;
 
@@ -82,6 +83,12 @@ struct tel_running {
 typedef int tel_running_fn(void *arg, const struct tel_running *run);
 int tel_store_each_running(struct tel_store *store, tel_running_fn *fn, void *arg,
                            struct tel_error *err);
+
+/* tel_due_each and tel_due_next on this database. */
+int tel_store_each_due(struct tel_store *store, const struct tel_due_filter *filter, tel_due_fn *fn,
+                       void *arg, struct tel_error *err);
+int tel_store_next_due(struct tel_store *store, const struct tel_due_filter *filter,
+                       int64_t *out_ns, struct tel_error *err);
 
 /* Copies the WAL back into the database (PASSIVE: blocks nobody) and makes the next commit cheap
  * by a small changing write that pays for the restarted WAL's header. */

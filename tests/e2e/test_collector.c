@@ -248,7 +248,7 @@ Test(collector, with_signals_and_limits_of_its_own)
     pid_t pid = collector_of_an_odd_host();
     const unsigned long long taken = 1ULL << (SIGTERM - 1) | 1ULL << (SIGINT - 1);
     const unsigned long long ignored = 1ULL << (SIGPIPE - 1) | 1ULL << (SIGXFSZ - 1) |
-                                       1ULL << (SIGHUP - 1);
+                                       1ULL << (SIGHUP - 1) | 1ULL << (SIGCHLD - 1);
     struct rlimit limit;
 
     /* SIGTERM and SIGINT are blocked to be read from a signalfd. */

@@ -386,6 +386,7 @@ Test(query, damage_shows_in_info)
 {
     struct tel_query_info info = {.integrity_ok = true};
     char noise[4096];
+    int page;
     int fd;
 
     for (int i = 0; i < 200; i++)
@@ -393,8 +394,10 @@ Test(query, damage_shows_in_info)
     fold_all();
     change_database(dir.db, "PRAGMA wal_checkpoint(TRUNCATE)");
     memset(noise, 0x5a, sizeof noise);
+    page = atoi(sql_text(text("%s/base", test_dir()),
+                         "SELECT rootpage FROM sqlite_schema WHERE name = 'idx_commits_run'"));
     fd = open(dir.db, O_WRONLY);
-    cr_assert_eq(pwrite(fd, noise, sizeof noise, 4096 * 20), (ssize_t)sizeof noise);
+    cr_assert_eq(pwrite(fd, noise, sizeof noise, 4096 * (page - 1)), (ssize_t)sizeof noise);
     close(fd);
     open_query();
     cr_expect_eq(tel_query_info(query, true, &info, &err), 0, "%s", err.message);

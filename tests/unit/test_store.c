@@ -128,13 +128,14 @@ Test(store, keeps_process_facts_in_the_order_of_the_line)
         text("%s, journal_date INTEGER, journal_offset INTEGER, journal_length INTEGER", expected));
 }
 
-Test(store, makes_the_indexes_of_the_contract)
+Test(store, makes_the_indexes_of_the_contract_and_one_of_ours)
 {
     open_store();
     cr_expect_str_eq(sql("SELECT name || ' ' || tbl_name || ' ' || (SELECT group_concat(name) FROM "
                          "pragma_index_info(m.name)) FROM sqlite_schema m WHERE type = 'index' AND "
                          "sql IS NOT NULL ORDER BY name"),
                      "idx_commits_run commits run_id\nidx_events_run run_events run_id\n"
+                     "idx_process_post run_process post_after\n"
                      "idx_runs_agent agent_runs agent_name\n"
                      "idx_runs_api_posted agent_runs api_posted\n"
                      "idx_runs_insight agent_runs insight_id\n"
@@ -232,7 +233,7 @@ Test(store, completes_an_older_schema)
             "ORDER BY rowid"),
         "old|kept||\nnew||words|docs");
     cr_expect_str_eq(sql("SELECT group_concat(version) FROM schema_migrations"), "2,3");
-    cr_expect_str_eq(sql("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'idx_%'"), "7");
+    cr_expect_str_eq(sql("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'idx_%'"), "8");
     cr_expect_str_eq(sql("PRAGMA journal_mode"), "wal");
 }
 
@@ -257,7 +258,7 @@ Test(store, mends_what_somebody_dropped)
     put(start_line("r1", 1));
     cr_expect_str_eq(sql("SELECT run_id FROM run_process"), "r1");
     cr_expect_str_eq(sql("SELECT sum(bad_lines) IS NULL FROM fold_cursor"), "1");
-    cr_expect_str_eq(sql("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'idx_%'"), "7");
+    cr_expect_str_eq(sql("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'idx_%'"), "8");
 }
 
 Test(store, leaves_a_newer_schema_untouched)
