@@ -30,7 +30,8 @@ XALT, DARSHAN   from their documentation and sources (docs/comparison.md), not f
   syslog   as "end" by syslog; where it writes files, HOME says where, and nothing is written
   log      Darshan, with DARSHAN_ENABLE_NONMPI=1: a log, with start, end, I/O counters of each file
   mmap     no log; a build with mmap logs leaves its raw one in /tmp, for darshan-merge
-  -        nothing (XALT: but for the start record of an MPI program with many tasks)
+  -        nothing (XALT: but for the start record that it writes for MPI programs of many tasks, and
+           for Python, R and MATLAB where their packages are tracked)
   ?        not documented for musl
 END_OF_LEGEND
 }
