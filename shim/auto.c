@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/debug.h"
 #include "base/recorder.h"
-#include "shim.h"
 #include "base/sys.h"
+#include "shim.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -33,6 +33,7 @@ struct start {
     int argc;
     char **argv;
     char **envp;
+    char **with_auxv; /* the array behind whose end lies the auxiliary vector; NULL: none known */
     const char *exe;
 };
 
@@ -234,8 +235,10 @@ static void extend_environment(struct memory *memory, struct start *start)
         if (!is_ours(*envp))
             *out++ = *envp;
     *out++ = NULL;
-    if (is_initial_block(start->envp, start->exe))
+    if (start->envp == start->with_auxv) {
         copy_auxv(out, envp + 1);
+        start->with_auxv = memory->environment;
+    }
     environ = start->envp = memory->environment;
 }
 
@@ -364,6 +367,9 @@ static int begin(struct start *start, enum beginning beginning, struct tel_str r
     run.leader = beginning == BEGINS_PENDING ? map_shared(page) : NULL;
     status = record_or_continue(memory, start, beginning, run_id, owner, err);
     if (status < 0) {
+        if (run.leader != NULL)
+            tel_sys_unmap(run.leader, page);
+        run.leader = NULL;
         tel_sys_unmap(mark, page + size);
         return status;
     }
@@ -379,7 +385,7 @@ static bool find_arguments(struct start *start)
 {
     char **at = start->envp - 1;
 
-    if (!is_initial_block(start->envp, start->exe) || *at != NULL)
+    if (start->with_auxv == NULL || *at != NULL)
         return false; /* somebody has replaced environ already */
     for (start->argc = 0; (uintptr_t)at[-1] != (uintptr_t)start->argc; at--)
         start->argc++;
@@ -394,14 +400,17 @@ static bool gather(struct start *start, int argc, char **argv, char **envp)
     start->exe = (const char *)getauxval(AT_EXECFN); // NOLINT(performance-no-int-to-ptr)
     if (start->exe == NULL)
         return false;
-    if (gnu_get_libc_version != NULL) {
-        *start = (struct start){argc, argv, environ != NULL ? environ : envp, start->exe};
-        return start->envp != NULL;
-    }
     start->envp = environ;
+    if (start->envp == NULL && gnu_get_libc_version != NULL)
+        start->envp = envp; /* musl gives constructors no arguments */
     if (start->envp == NULL)
         return false;
-    if (!find_arguments(start)) {
+    if (is_initial_block(start->envp, start->exe))
+        start->with_auxv = start->envp;
+    if (gnu_get_libc_version != NULL) {
+        start->argc = argc;
+        start->argv = argv;
+    } else if (!find_arguments(start)) {
         start->argc = 0;
         start->argv = NULL;
     }
@@ -497,12 +506,39 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 
 /* --- a session of its own ---------------------------------------------------------------------- */
 
-/* The entries that name the run: the program's own, unless it has cleared them. */
-static char **find_entries(void)
+/* A program may have put texts of its own into the arrays it was given, and released them since. What
+ * the kernel laid out lies between the arguments and the program's path, for good. */
+static bool lies_in_block(const struct start *start, const char *text)
+{
+    return text > (const char *)start->argv && text < start->exe;
+}
+
+static bool is_own_text(const char *text)
+{
+    const struct memory *memory = run.memory;
+
+    return memory != NULL && (text == memory->run_id || text == memory->owner ||
+                              text == memory->traceparent || text == run.leader);
+}
+
+/* Leaves what can still be read of the start. The environment is the program's own, unless it has
+ * cleared that; false when there is none. */
+static bool look_again(struct start *start)
 {
     const struct tel_env now = {environ};
+    int count = 0;
 
-    return tel_env_get(&now, "TELEMETRY_RUN_ID").len > 0 ? environ : run.start.envp;
+    while (count < start->argc && lies_in_block(start, start->argv[count]))
+        count++;
+    start->argc = count;
+    if (tel_env_get(&now, "TELEMETRY_RUN_ID").len > 0) {
+        start->envp = environ;
+        return true;
+    }
+    for (char **entry = start->envp; *entry != NULL; entry++)
+        if (!lies_in_block(start, *entry) && !is_own_text(*entry))
+            return false;
+    return true;
 }
 
 void tel_shim_new_session(void)
@@ -518,7 +554,8 @@ void tel_shim_new_session(void)
     /* The run's own process remains what it is; a child of vfork works in its parent's memory. */
     if (*run.own != 0 && (run.memory != NULL || tel_sys_getpid() != run.pid))
         return;
-    start.envp = find_entries();
+    if (!look_again(&start))
+        return;
     inherit(&in, start.envp);
     tel_sys_sigprocmask(SIG_BLOCK, &all, &old);
     if (begin(&start, BEGINS_PENDING, in.run_id, NULL, &err) == 0) {
