@@ -290,27 +290,6 @@ static bool own_path(char *out, size_t cap)
     return search.found;
 }
 
-static int record(struct memory *memory, struct start *start, struct tel_str parent, bool pending,
-                  struct tel_error *err)
-{
-    const struct tel_env env = {start->envp};
-    const struct tel_subject subject = {
-        .env = &env,
-        .argc = start->argc,
-        .argv = start->argv,
-        .exe = start->exe,
-        .object = own_path,
-        .uid = (uid_t)getauxval(AT_EUID),
-        .parent_run_id = parent,
-        .pending = pending,
-    };
-    int status = tel_recorder_start(&memory->recorder, &subject, err);
-
-    if (status == 0)
-        extend_environment(memory, start);
-    return status;
-}
-
 /* Memory behind a page that says whose it is: the kernel empties that page in a forked child (not in
  * one of vfork, which has another pid). Before Linux 4.14 only the pid tells. */
 static char *map_marked(size_t size, size_t page)
@@ -328,16 +307,29 @@ static char *map_marked(size_t size, size_t page)
 /* How a run of this image comes to be. */
 enum beginning { BEGINS, BEGINS_PENDING, CONTINUES };
 
-static int record_or_continue(struct memory *memory, struct start *start, enum beginning beginning,
-                              struct tel_str run_id, const struct tel_owner *owner,
-                              struct tel_error *err)
+/* run_id: of the parent, or of the run to go on with. */
+static int record(struct memory *memory, struct start *start, enum beginning beginning,
+                  struct tel_str run_id, const struct tel_owner *owner, struct tel_error *err)
 {
     const struct tel_env env = {start->envp};
+    const struct tel_subject subject = {
+        .env = &env,
+        .argc = start->argc,
+        .argv = start->argv,
+        .exe = start->exe,
+        .object = own_path,
+        .uid = (uid_t)getauxval(AT_EUID),
+        .parent_run_id = run_id,
+        .pending = beginning == BEGINS_PENDING,
+    };
+    int status;
 
     if (beginning == CONTINUES)
-        return tel_recorder_continue(&memory->recorder, &env, (uid_t)getauxval(AT_EUID), run_id,
-                                     owner, err);
-    return record(memory, start, run_id, beginning == BEGINS_PENDING, err);
+        return tel_recorder_continue(&memory->recorder, &subject, run_id, owner, err);
+    status = tel_recorder_start(&memory->recorder, &subject, err);
+    if (status == 0)
+        extend_environment(memory, start);
+    return status;
 }
 
 /* One page that forked children share; NULL without. */
@@ -365,7 +357,7 @@ static int begin(struct start *start, enum beginning beginning, struct tel_str r
     memory = (struct memory *)(void *)(mark + page);
     tel_clock_use(tel_vdso_clock(getauxval(AT_SYSINFO_EHDR)));
     run.leader = beginning == BEGINS_PENDING ? map_shared(page) : NULL;
-    status = record_or_continue(memory, start, beginning, run_id, owner, err);
+    status = record(memory, start, beginning, run_id, owner, err);
     if (status < 0) {
         if (run.leader != NULL)
             tel_sys_unmap(run.leader, page);

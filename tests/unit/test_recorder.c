@@ -415,7 +415,9 @@ static int go_on(const char *run_id, const char *owner_text, const char *const *
     cr_assert(tel_owner_parse(tel_str_from(owner_text), &owner));
     memset(&recorder, 0, sizeof recorder);
     err = (struct tel_error){0};
-    return tel_recorder_continue(&recorder, &env, geteuid(), tel_str_from(run_id), &owner, &err);
+    return tel_recorder_continue(&recorder,
+                                 &(struct tel_subject){.env = &env, .uid = geteuid()},
+                                 tel_str_from(run_id), &owner, &err);
 }
 
 Test(recorder, continued_by_a_later_image)

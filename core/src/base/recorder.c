@@ -458,11 +458,10 @@ int tel_recorder_start(struct tel_recorder *recorder, const struct tel_subject *
     return status;
 }
 
-int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_env *env, uid_t uid,
+int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_subject *subject,
                           struct tel_str run_id, const struct tel_owner *owner,
                           struct tel_error *err)
 {
-    const struct tel_subject image = {.env = env, .uid = uid};
     struct tel_buf memory;
     struct tel_buf id;
     int status;
@@ -470,7 +469,7 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_env *e
     recorder->owner = *owner;
     recorder->self.pid = owner->process.pid;
     recorder->self.pid_ns = tel_pid_namespace();
-    status = load(recorder, &image, false, err);
+    status = load(recorder, subject, false, err);
     if (status < 0)
         return status;
     tel_buf_init(&id, recorder->run_id, sizeof recorder->run_id);

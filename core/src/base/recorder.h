@@ -58,8 +58,8 @@ struct tel_recorder {
 int tel_recorder_start(struct tel_recorder *recorder, const struct tel_subject *subject,
                        struct tel_error *err);
 
-/* Takes up the run that an earlier image of this process began. */
-int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_env *env, uid_t uid,
+/* Takes up the run that an earlier image of this process began; of subject only env, exe and uid count. */
+int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_subject *subject,
                           struct tel_str run_id, const struct tel_owner *owner,
                           struct tel_error *err);
 
