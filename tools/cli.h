@@ -14,6 +14,7 @@ int cmd_collect(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_event(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
+int cmd_post(int argc, char **argv);
 int cmd_runs(int argc, char **argv);
 int cmd_set(int argc, char **argv);
 int cmd_show(int argc, char **argv);

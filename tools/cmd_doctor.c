@@ -30,6 +30,7 @@ static int examine(char **command)
     doctor_check_database(&doctor);
     doctor_check_collector(&doctor);
     doctor_check_shim(&doctor);
+    doctor_check_posting(&doctor);
     if (command[0] != NULL)
         doctor_check_command(&doctor, command);
     return conclude(&doctor);
@@ -40,11 +41,11 @@ int cmd_doctor(int argc, char **argv)
     static const struct arg_spec spec = {
         .command = "doctor",
         .synopsis = "[-- COMMAND [ARGUMENT...]]",
-        .about =
-            "Shows the effective configuration and where each value comes from, and checks\n"
-            "the data directory, journal, database, collector and shim. With a command: would\n"
-            "it be recorded, and if not, why not? Nothing is executed. The exit status is 0\n"
-            "when all is well, and 1 when something needs attention.\n",
+        .about = "Shows the effective configuration and where each value comes from, and checks\n"
+                 "the data directory, journal, database, collector, shim and remote API. With a "
+                 "command: would\n"
+                 "it be recorded, and if not, why not? Nothing is executed. The exit status is 0\n"
+                 "when all is well, and 1 when something needs attention.\n",
         .examples = "  telemetry doctor\n"
                     "  telemetry doctor -- ./agent --all\n",
         .max_operands = -1,

@@ -33,6 +33,7 @@ struct options {
     bool json;
     bool csv;
     bool tree;
+    bool unposted;
 };
 
 /* --- the table ------------------------------------------------------------------------------- */
@@ -318,7 +319,7 @@ static int list(struct tel_query *query, const struct tel_datadir *dir,
     tel_clock_now(&now);
     listing.now_ns = now.realtime_ns;
     listing.table = table_new(options->tree ? tree_columns : columns, COLUMNS);
-    listing.filtered = filter->agent.ptr != NULL || filter->job.ptr != NULL ||
+    listing.filtered = filter->unposted || filter->agent.ptr != NULL || filter->job.ptr != NULL ||
                        filter->status.ptr != NULL || filter->since.ptr != NULL ||
                        filter->until.ptr != NULL;
     one_more.limit = filter->limit > 0 ? filter->limit + 1 : 0;
@@ -391,6 +392,7 @@ static int run_listing(const struct options *options)
         .agent = tel_str_from(options->agent),
         .job = tel_str_from(options->job),
         .status = tel_str_from(options->status),
+        .unposted = options->unposted,
         .limit = options->limit,
     };
 
@@ -426,6 +428,8 @@ int cmd_runs(int argc, char **argv)
          "2026-11-22T10:00, 90m, 2h or 7d (ago), today, yesterday",
          arg_text, &options.since},
         {"until", "TIME", "only runs that started before then", arg_text, &options.until},
+        {"unposted", NULL, "only runs that are still to be posted to the remote API", arg_flag,
+         &options.unposted},
         {"limit", "N", "at most so many, 0 for all (default: 20 in the table, else all)", arg_count,
          &options.limit},
         {"utc", NULL, "times in UTC instead of local time, --since and --until too", arg_flag,

@@ -34,6 +34,7 @@ void doctor_check_journal(struct doctor *doctor);
 void doctor_check_database(struct doctor *doctor);
 void doctor_check_collector(struct doctor *doctor);
 void doctor_check_shim(struct doctor *doctor);
+void doctor_check_posting(struct doctor *doctor);
 /* Would this command be recorded? argv is NULL-terminated and not empty. */
 void doctor_check_command(struct doctor *doctor, char **argv);
 

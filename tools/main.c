@@ -26,6 +26,7 @@ static const struct command {
     {"add", "add to counts of the run this is started in", cmd_add, false},
     {"status", "say how the run this is started in went", cmd_status, false},
     {"sync", "bring the database up to date now", cmd_sync, false},
+    {"post", "post runs to the remote API now", cmd_post, false},
     {"collect", "start the collector, or be one", cmd_collect, false},
     {"doctor", "check the set-up, or whether a command would be recorded", cmd_doctor, false},
 };

@@ -285,7 +285,10 @@ static void note_outcome(struct tel_outbox *outbox, const struct tel_post_report
 
     switch ((enum tel_post_outcome)report->outcome) {
     case TEL_POST_READY:
-    case TEL_POST_LATER:
+        break;
+    case TEL_POST_LATER: /* who does not wait for later times tries each run once */
+        if (outbox->options.impatient || outbox->options.all)
+            remember(outbox, run_id, NOWHERE);
         break;
     case TEL_POST_DONE:
     case TEL_POST_REFUSED:
@@ -524,6 +527,11 @@ bool tel_outbox_is_busy(const struct tel_outbox *outbox)
     if (outbox->pid != 0 && (!outbox->ready || outbox->given_count > 0 || outbox->more))
         return true;
     return outbox->look_at != 0 && outbox->look_at - now_ns() <= soon;
+}
+
+bool tel_outbox_waits(const struct tel_outbox *outbox)
+{
+    return outbox->pid != 0 && !outbox->ready;
 }
 
 const char *tel_outbox_trouble(const struct tel_outbox *outbox)

@@ -54,6 +54,8 @@ int64_t tel_outbox_due_ns(const struct tel_outbox *outbox);
 void tel_outbox_work(struct tel_outbox *outbox);
 /* True while there is something under way or to be done at once. */
 bool tel_outbox_is_busy(const struct tel_outbox *outbox);
+/* True while its poster waits for another one to leave. */
+bool tel_outbox_waits(const struct tel_outbox *outbox);
 /* Why there is no poster, "" when there is no such difficulty. */
 const char *tel_outbox_trouble(const struct tel_outbox *outbox);
 

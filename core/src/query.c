@@ -236,8 +236,15 @@ static bool is_pattern(struct tel_str text)
     return tel_str_find(text, '*') >= 0 || tel_str_find(text, '?') >= 0;
 }
 
-static void put_filter(struct request *request, const struct tel_run_filter *filter,
-                       struct tel_str id)
+static bool knows_of_posting(const struct tel_query *query)
+{
+    return query->has_run_table && query->has_run[TEL_RUN_API_POSTED] &&
+           query->has_run[TEL_RUN_API_RETRY_COUNT] && query->has_process[TEL_PROC_POST] &&
+           query->has_process[TEL_PROC_POST_ERROR] && query->has_process[TEL_PROC_POST_AFTER];
+}
+
+static void put_filter(struct request *request, const struct tel_query *query,
+                       const struct tel_run_filter *filter, struct tel_str id)
 {
     put_condition(request, is_pattern(filter->agent) ? "r.agent_name GLOB ?" : "r.agent_name = ?",
                   filter->agent);
@@ -247,6 +254,12 @@ static void put_filter(struct request *request, const struct tel_run_filter *fil
     put_condition(request, "r.start_time >= ?", filter->since);
     put_condition(request, "r.start_time < ?", filter->until);
     put_condition(request, "r.run_id = ?", id);
+    if (filter->unposted) {
+        tel_buf_cstr(&request->sql, request->filtered ? " AND " : " WHERE ");
+        tel_buf_cstr(&request->sql,
+                     knows_of_posting(query) ? "p.post = 1 AND r.api_posted = 0" : "0");
+        request->filtered = true;
+    }
 }
 
 static void read_row(sqlite3_stmt *stmt, struct tel_run_row *row)
@@ -395,7 +408,7 @@ int tel_query_runs(struct tel_query *query, const struct tel_run_filter *filter,
     }
     if (status == 0) {
         init_request(&request, query);
-        put_filter(&request, filter, id);
+        put_filter(&request, query, filter, id);
         status = run_request(query, &request, filter->limit, fn, arg, err);
     }
     free(found.first);
@@ -452,13 +465,6 @@ int tel_query_parents(struct tel_query *query, tel_parent_fn *fn, void *arg, str
 }
 
 /* --- posting ----------------------------------------------------------------------------------- */
-
-static bool knows_of_posting(const struct tel_query *query)
-{
-    return query->has_run_table && query->has_run[TEL_RUN_API_POSTED] &&
-           query->has_run[TEL_RUN_API_RETRY_COUNT] && query->has_process[TEL_PROC_POST] &&
-           query->has_process[TEL_PROC_POST_ERROR] && query->has_process[TEL_PROC_POST_AFTER];
-}
 
 int tel_query_each_due(struct tel_query *query, const struct tel_due_filter *filter, tel_due_fn *fn,
                        void *arg, struct tel_error *err)

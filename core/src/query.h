@@ -21,6 +21,7 @@ struct tel_run_filter {
     struct tel_str since; /* start_time >= */
     struct tel_str until; /* start_time < */
     struct tel_str id;    /* exact run id, or a unique prefix or suffix of one */
+    bool unposted;        /* only what is still to be posted to the remote API */
     int64_t limit;        /* newest first; 0 = no limit */
 };
 

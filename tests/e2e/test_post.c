@@ -408,6 +408,32 @@ static int distinct_posts(const struct http_server *server)
     return distinct;
 }
 
+Test(post, a_server_that_was_down, .timeout = 200)
+{
+    enum { RUNS = 100 };
+    struct http_server server = http_start("200\n");
+
+    http_stop(&server);
+    for (int i = 0; i < RUNS; i++)
+        record_posted(&server, "/bin/true");
+    cr_assert(collectors_leave(base_dir()));
+    http_restart(&server, "200\n");
+    record_posted(&server, "/bin/true");
+    cr_assert(collectors_leave(base_dir()));
+    run(LIST(cli_path(), "post"), posting_env(&server)); /* what has used up its retries */
+    cr_assert(sql_becomes(base_dir(), "SELECT count(*), sum(api_posted) FROM agent_runs",
+                          text("%d|%d", RUNS + 1, RUNS + 1)));
+    cr_expect_eq(http_count(&server), RUNS + 1, "none twice");
+    cr_expect_eq(distinct_posts(&server), RUNS + 1);
+    /* What was posted is in the journal. */
+    run(LIST("rm", "-r", text("%s/db", base_dir())), NULL);
+    cr_assert_eq(telemetry("sync").status, 0);
+    run(LIST(cli_path(), "post"), posting_env(&server));
+    cr_expect_str_eq(sql_text(base_dir(), "SELECT sum(api_posted) FROM agent_runs"),
+                     text("%d", RUNS + 1));
+    cr_expect_eq(http_count(&server), RUNS + 1);
+}
+
 Test(post, collectors_that_are_killed, .timeout = 300)
 {
     enum { RUNS = 200 };
@@ -534,4 +560,171 @@ Test(post, two_targets)
     cr_assert(posted("6|6|0"));
     cr_expect_eq(http_count(&one), 3);
     cr_expect_eq(http_count(&two), 3);
+}
+
+/* --- telemetry post --------------------------------------------------------------------------- */
+
+#define post_with(server, ...) run(LIST(cli_path(), "post", __VA_ARGS__), posting_env(server))
+
+/* Runs that a server which is down has left. */
+static void leave_unposted(struct http_server *server, int runs)
+{
+    http_stop(server);
+    for (int i = 0; i < runs; i++)
+        record_posted(server, "/bin/true");
+    cr_assert(collectors_leave(base_dir()));
+    http_restart(server, "200\n");
+}
+
+Test(post, by_hand, .timeout = 120)
+{
+    struct http_server server = http_start("200\n");
+    struct run_result result;
+
+    leave_unposted(&server, 3);
+    cr_expect_str_eq(run_value(base_dir(), "count(*) || ' ' || sum(api_retry_count)"), "3 9");
+    cr_expect_eq(
+        count_of(run(LIST(cli_path(), "runs", "--unposted", "--csv"), posting_env(&server)).out,
+                 "-true-"),
+        3);
+
+    result = post_with(&server, "--dry-run");
+    cr_expect_eq(result.status, 0);
+    cr_expect_eq(count_of(result.out, "-true-"), 3);
+    cr_expect(contains(result.out, "3 runs would be posted"), "%s", result.out);
+    cr_expect_eq(http_count(&server), 0);
+
+    result = post_with(&server, "--status");
+    cr_expect(starts_with(result.out, "0 posted, 0 refused, 0 to be posted, 3 waiting"), "%s",
+              result.out);
+    cr_expect(contains(result.out, "next attempt at "), "%s", result.out);
+    cr_expect(contains(result.out, "with a token"), "%s", result.out);
+
+    result = post_with(&server, "--limit", "1");
+    cr_expect_eq(result.status, 0, "%s%s", result.out, result.err);
+    cr_expect(starts_with(result.out, "1 run posted\n2 runs left"), "%s", result.out);
+    cr_expect_eq(http_count(&server), 1);
+
+    result = post_with(&server, "--now");
+    cr_expect_eq(result.status, 0, "%s%s", result.out, result.err);
+    cr_expect_str_eq(result.out, "2 runs posted\n");
+    cr_expect_str_eq(run_value(base_dir(), "sum(api_posted) || ' ' || sum(api_retry_count)"),
+                     "3 12");
+
+    result = post_with(&server, "--now");
+    cr_expect_str_eq(result.out, "0 runs posted\n");
+    cr_expect_eq(http_count(&server), 3);
+}
+
+Test(post, by_hand_without_success, .timeout = 120)
+{
+    struct http_server server = http_start("200\n");
+    struct run_result result;
+
+    leave_unposted(&server, 2);
+    http_script(&server, "400\n500\n");
+    result = post_with(&server, "--now");
+    cr_expect_eq(result.status, 1);
+    cr_expect(contains(result.out, "0 runs posted\n"), "%s", result.out);
+    cr_expect(contains(result.out, "1 run refused for good: HTTP 400\n"), "%s", result.out);
+    cr_expect(contains(result.out, "1 run not posted for now: HTTP 500\n"), "%s", result.out);
+    cr_expect(contains(result.out, "1 run left to be posted\n"), "%s", result.out);
+}
+
+/* A server that asked for an hour is left alone for it, unless a person insists. */
+Test(post, by_hand_before_the_server_wants_it, .timeout = 60)
+{
+    const struct http_server server = http_start("429 Retry-After=3600\n200\n");
+
+    record_posted(&server, "/bin/true");
+    cr_assert(sql_becomes(base_dir(), "SELECT post_after IS NOT NULL FROM run_process", "1"));
+    cr_assert(collectors_leave(base_dir()));
+    cr_expect_eq(post_with(&server, "--limit", "0").status, 1);
+    cr_expect_eq(http_count(&server), 1);
+    cr_expect_eq(post_with(&server, "--now").status, 0);
+    cr_expect_eq(http_count(&server), 2);
+}
+
+/* Two at once: what the one is posting, the other does not post. */
+Test(post, by_two_hands, .timeout = 120)
+{
+    struct http_server server = http_start("200\n");
+    const char *const argv[] = {cli_path(), "post", NULL};
+    const struct run_options options = {.argv = argv, .env = posting_env(&server)};
+    struct program *one;
+    struct program *two;
+
+    leave_unposted(&server, 20);
+    one = start(&options);
+    two = start(&options);
+    cr_expect_eq(finish(one).status, 0);
+    cr_expect_eq(finish(two).status, 0);
+    cr_expect_eq(http_count(&server), 20);
+    cr_expect_eq(distinct_posts(&server), 20);
+}
+
+Test(post, by_hand_without_a_url, .timeout = 60)
+{
+    const struct http_server server = http_start("500\n");
+    struct run_result result;
+
+    record_posted(&server, "/bin/true");
+    result = telemetry("post");
+    cr_expect_eq(result.status, 1);
+    cr_expect(contains(result.err, "METRICS_API_URL is not set"), "%s", result.err);
+    result =
+        run(LIST(cli_path(), "post"),
+            base_env_and(LIST("METRICS_API_URL=http://127.0.0.1:1/", "METRICS_API_TOKEN=a\nb")));
+    cr_expect_eq(result.status, 1);
+    cr_expect(contains(result.err, "METRICS_API_TOKEN has blanks, line breaks"), "%s", result.err);
+    result =
+        run(LIST(cli_path(), "post"),
+            base_env_and(LIST("METRICS_API_URL=http://127.0.0.1:1/", "METRICS_API_ENABLED=no")));
+    cr_expect(contains(result.err, "posting is off"), "%s", result.err);
+}
+
+Test(post, by_hand_without_the_poster, .timeout = 60)
+{
+    const struct http_server server = http_start("500\n");
+    const char *alone = text("%s/telemetry", test_dir());
+    struct run_result result;
+
+    if (file_exists("/usr/local/libexec/telemetry-post"))
+        cr_skip_test("it is installed");
+    record_posted(&server, "/bin/true");
+    cr_assert(collectors_leave(base_dir()));
+    cr_assert_eq(run(LIST("cp", cli_path(), alone), NULL).status, 0);
+    result = run(LIST(alone, "post"), posting_env(&server));
+    cr_expect_eq(result.status, 1);
+    cr_expect(contains(result.err, "telemetry-post is not installed"), "%s", result.err);
+}
+
+/* --- doctor ----------------------------------------------------------------------------------- */
+
+static struct run_result doctor_with(const char *url, const char *more)
+{
+    return run(LIST(cli_path(), "doctor"),
+               base_env_and(LIST(text("METRICS_API_URL=%s", url), more)));
+}
+
+Test(post, what_doctor_says)
+{
+    struct run_result result =
+        doctor_with("https://u:pass@api.example.org/x", "METRICS_API_TOKEN=" TOKEN);
+
+    cr_expect(contains(result.out, "runs are posted to https://api.example.org, with a token"),
+              "%s", result.out);
+    cr_expect_not(contains(result.out, "pass@"));
+    cr_expect_not(contains(result.out, TOKEN));
+    result = doctor_with("http://api.example.org/x", "METRICS_API_TOKEN=" TOKEN);
+    cr_expect(contains(result.out, "plain http"), "%s", result.out);
+    cr_expect_eq(result.status, 1);
+    result = doctor_with("http://127.0.0.1/x", "METRICS_API_TOKEN=" TOKEN "\n");
+    cr_expect(contains(result.out, "METRICS_API_TOKEN has blanks, line breaks"), "%s", result.out);
+    cr_expect_not(contains(result.out, TOKEN));
+    result = doctor_with("http://127.0.0.1/x", "TELEMETRY_TEST_MODE=mock");
+    cr_expect(contains(result.out, "nothing is posted"), "%s", result.out);
+    result = doctor_with("ftp://127.0.0.1/x", "METRICS_API_ENABLED=maybe");
+    cr_expect(contains(result.out, "does not begin with https://"), "%s", result.out);
+    cr_expect(contains(result.out, "neither true nor false"), "%s", result.out);
 }

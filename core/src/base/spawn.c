@@ -41,6 +41,8 @@ static const char *const passed_variables[] = {
     "CURL_CA_BUNDLE",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    "METRICS_API_CLIENT_CERT",
+    "METRICS_API_CLIENT_KEY",
     "TELEMETRY_FILE_MODE",
     "TELEMETRY_EXIT_SOURCE",
 };
