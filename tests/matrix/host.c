@@ -128,10 +128,10 @@ static void prepare(void *arg)
 {
     const struct row *row = arg;
 
-    if (row->prepare != NULL)
-        row->prepare(row->arg);
     if (row->user != NULL)
         become_user(row->user);
+    if (row->prepare != NULL)
+        row->prepare(row->arg);
 }
 
 static struct run_result run_program(const struct row *row, const char *base, bool bare)
