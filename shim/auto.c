@@ -533,7 +533,7 @@ static bool look_again(struct start *start)
     return true;
 }
 
-void tel_shim_new_session(void)
+void tel_shim_new_session(pid_t before)
 {
     const uint64_t all = ~UINT64_C(0);
     struct start start = run.start;
@@ -545,6 +545,9 @@ void tel_shim_new_session(void)
         return;
     /* The run's own process remains what it is; a child of vfork works in its parent's memory. */
     if (*run.own != 0 && (run.memory != NULL || tel_sys_getpid() != run.pid))
+        return;
+    /* A daemon's worker, such as each backend of PostgreSQL. */
+    if (run.memory != NULL && before == run.pid)
         return;
     if (!look_again(&start))
         return;

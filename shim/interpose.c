@@ -1,7 +1,7 @@
 /* The functions of libc that the shim stands in front of, each doing exactly what libc's does. None
  * needs the original, so dlsym is never called. */
-#include "shim.h"
 #include "base/sys.h"
+#include "shim.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -48,10 +48,11 @@ __attribute__((used)) long tel_interposed_result(long result)
 EXPORTED pid_t tel_interposed_setsid(void) __asm__("setsid");
 EXPORTED pid_t tel_interposed_setsid(void)
 {
+    const long before = tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0);
     const long session = tel_interposed_result(tel_sys_call(SYS_setsid, 0, 0, 0, 0, 0, 0));
 
     if (session >= 0)
-        tel_shim_new_session();
+        tel_shim_new_session((pid_t)before);
     return (pid_t)session;
 }
 

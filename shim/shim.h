@@ -3,13 +3,16 @@
 #ifndef TEL_SHIM_H
 #define TEL_SHIM_H
 
+#include <sys/types.h>
+
 /* The process is about to end with this status, as given to exit or _exit. Returns at once in
  * processes that are no run, and after the first call. */
 void tel_shim_end(int status);
 
-/* The calling process has just become a session leader: unless it is the run's own process, it is a run
- * of its own from now on. */
-void tel_shim_new_session(void);
+/* The calling process has just become a session leader, and was in the session before until then. Unless
+ * it is the run's own process, or a worker of one that leads a session itself, it is a run of its own
+ * from now on. */
+void tel_shim_new_session(pid_t before);
 
 /* The host has asked the kernel to filter its system calls: from now on the shim makes none of its
  * own, since any could kill the host. What is left is the kernel's word. */

@@ -29,6 +29,9 @@ static const struct {
     {"daemon", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"waited-for", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"cleared", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"two-sessions", NULL, "session success\nsession failed exit code 4 of session", 4},
+    /* A daemon's worker is part of the daemon's run. */
+    {"leader-with-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
     /* What a leader executes is the run, and the leader leaves none. */
     {"once", "/bin/sleep", "session success\nsleep success of session", 4},
     {"twice", "/bin/sleep", "session success\nsleep success of session", 4},

@@ -235,7 +235,7 @@ static bool is_heir(const struct tel_proc_stat *stat, pid_t session)
 {
     enum { FORKED_NO_EXEC = 0x40 }; /* PF_FORKNOEXEC of the kernel's sched.h */
 
-    return stat->session == session && (stat->flags & FORKED_NO_EXEC) != 0 && stat->state != 'Z' &&
+    return (stat->session == session || stat->session == stat->pid) && (stat->flags & FORKED_NO_EXEC) != 0 && stat->state != 'Z' &&
            stat->state != 'X';
 }
 

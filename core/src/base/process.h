@@ -49,7 +49,8 @@ struct tel_process_key {
 int tel_process_open(const struct tel_process_key *key);
 /* The process of key exists and has not ended (a zombie has). */
 bool tel_process_is_running(const struct tel_process_key *key);
-/* A child that the calling thread has forked into session, that has executed nothing and goes on: fills
+/* A child that the calling thread has forked, in session or leading its own, that has executed nothing and
+ * goes on: fills
  * key, and gives a pidfd, the caller's to close. -ESRCH when there is none. */
 int tel_process_heir(pid_t session, struct tel_process_key *key);
 /* The pidfs inode behind a pidfd, 0 where the kernel has no pidfs. */
