@@ -409,9 +409,13 @@ static void adopt_orphans(struct collector *collector)
  * written before it asked. When that fails, the end of the process brings another try. */
 static void take_in_asked(void *arg, const struct tel_message *message)
 {
-    const struct collector *collector = arg;
+    struct collector *collector = arg;
     const struct tel_str run_id = tel_str_from(message->run_id);
 
+    if (message->request == TEL_REQUEST_LEAVE) {
+        drain_starts(collector); /* that of a short one may still wait there */
+        tel_live_forget(collector->live, run_id);
+    }
     if (run_id.len > 0 && tel_mailbox_exists(collector->dir, run_id))
         tel_take_in(collector->dir, run_id, &message->line, NULL);
 }

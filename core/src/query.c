@@ -537,6 +537,45 @@ int tel_query_info(struct tel_query *query, bool check_integrity, struct tel_que
     return status;
 }
 
+static int count_by_status(struct tel_query *query, struct tel_query_counts *counts,
+                           struct tel_error *err)
+{
+    TEL_AUTO_STMT stmt = NULL;
+    int status = tel_db_prepare(query->db,
+                                "SELECT count(*), total(status = 'running'),"
+                                " total(status = 'success'), total(status = 'failed'),"
+                                " total(status = 'partial') FROM agent_runs",
+                                &stmt, err);
+
+    if (status == 0)
+        status = tel_db_step(stmt, err);
+    if (status != 1)
+        return status;
+    counts->total = sqlite3_column_int64(stmt, 0);
+    counts->running = sqlite3_column_int64(stmt, 1);
+    counts->success = sqlite3_column_int64(stmt, 2);
+    counts->failed = sqlite3_column_int64(stmt, 3);
+    counts->partial = sqlite3_column_int64(stmt, 4);
+    return 0;
+}
+
+int tel_query_count(struct tel_query *query, struct tel_query_counts *counts,
+                    struct tel_error *err)
+{
+    struct tel_query_counts found = {0};
+    int status = query->has_run_table ? count_by_status(query, &found, err) : 0;
+
+    if (status == 0 && query->has_process[TEL_PROC_POST] && query->has_process[TEL_PROC_POST_ERROR])
+        status = tel_db_get_int(query->db,
+                                "SELECT count(*) FROM agent_runs JOIN run_process USING (run_id)"
+                                " WHERE post = 1 AND api_posted = 0 AND post_error IS NULL"
+                                " AND status <> 'running'",
+                                &found.pending_posts, err);
+    if (status == 0)
+        *counts = found;
+    return status;
+}
+
 /* How much of the file has been folded: nothing when the cursor is another file's. */
 static int folded_of(struct tel_query *query, uint32_t date, const struct tel_journal_facts *facts,
                      uint64_t *out, struct tel_error *err)

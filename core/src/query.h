@@ -62,6 +62,17 @@ struct tel_query_info {
 };
 int tel_query_info(struct tel_query *query, bool check_integrity, struct tel_query_info *info,
                    struct tel_error *err);
+/* How many runs there are. */
+struct tel_query_counts {
+    int64_t total;
+    int64_t running;
+    int64_t success;
+    int64_t failed;
+    int64_t partial;
+    int64_t pending_posts; /* ended, wanted by the remote API, and neither posted nor refused */
+};
+int tel_query_count(struct tel_query *query, struct tel_query_counts *counts,
+                    struct tel_error *err);
 /* How far the fold is behind the journal, in bytes. */
 int tel_query_behind(struct tel_query *query, const struct tel_datadir *dir, uint64_t *bytes,
                      struct tel_error *err);

@@ -22,6 +22,7 @@ static void read_claim(const struct tel_runline *line, struct tel_run_state *sta
 
     state->found = true;
     state->running = tel_str_is(line->run[TEL_RUN_STATUS], "\"running\"");
+    state->scope = tel_str_is(line->process[TEL_PROC_SCOPE], "true");
     state->has_exit_code = tel_json_to_i64(line->process[TEL_PROC_EXIT_CODE], &number);
     if (state->has_exit_code)
         state->exit_code = (int)number;
@@ -72,11 +73,14 @@ static int find_state(const struct tel_settler *settler, struct tel_str run_id,
     return status;
 }
 
-/* True when the run's last line says the same as the kernel. */
+/* True when the run's last line says the same as the kernel. A section of a process has ended by
+ * itself, or not: what its process does later is none of its business. */
 static bool agrees(const struct tel_run_state *state, int wait_status)
 {
     if (state->running)
         return false;
+    if (state->scope)
+        return true;
     if (WIFSIGNALED(wait_status))
         return state->has_signal && state->signal == WTERMSIG(wait_status);
     return state->has_exit_code && state->exit_code == WEXITSTATUS(wait_status);
@@ -98,6 +102,24 @@ static int64_t time_of_end(const struct tel_live_run *run, const struct tel_runl
 }
 
 /* run is NULL when nobody watched it. */
+/* A section that its process has left by exiting has failed, whatever the code: it was to be ended by a
+ * call. A crash has words of its own. */
+static void judge_section(struct tel_runline *line, struct tel_buf *scratch,
+                          const struct tel_ending *ending)
+{
+    char memory[64];
+    struct tel_buf reason;
+
+    if (!ending->known || !WIFEXITED(ending->wait_status))
+        return;
+    tel_buf_init(&reason, memory, sizeof memory);
+    tel_buf_cstr(&reason, "process exited with code ");
+    tel_buf_i64(&reason, WEXITSTATUS(ending->wait_status));
+    tel_buf_cstr(&reason, " before the run ended");
+    line->run[TEL_RUN_STATUS] = TEL_STR("\"failed\"");
+    tel_slot_text(&line->run[TEL_RUN_ERROR_SUMMARY], scratch, tel_buf_view(&reason));
+}
+
 static int write_ending(const struct tel_settler *settler, struct tel_str run_id,
                         struct tel_journal_pos pos, struct tel_ending ending,
                         const struct tel_live_run *run)
@@ -117,6 +139,8 @@ static int write_ending(const struct tel_settler *settler, struct tel_str run_id
     if (status == 0) {
         if (run != NULL)
             ending.boottime_ns = time_of_end(run, &line);
+        if (tel_str_is(line.process[TEL_PROC_SCOPE], "true"))
+            judge_section(&line, &out, &ending);
         tel_ending_apply(&line, &out, &ending);
         start = out.len;
         tel_runline_put(&out, &line);

@@ -44,7 +44,7 @@ static const char *const statement_texts[STATEMENTS] = {
                    " bad_lines = excluded.bad_lines",
     [CURSOR_FORGET] = "DELETE FROM fold_cursor WHERE journal_date >= ?",
     [RUN_STATE] = "SELECT r.status, p.exit_code, p.signal, p.end_source,"
-                  " p.journal_date, p.journal_offset, p.journal_length"
+                  " p.journal_date, p.journal_offset, p.journal_length, p.scope"
                   " FROM agent_runs r LEFT JOIN run_process p ON p.run_id = r.run_id"
                   " WHERE r.run_id = ?",
     [PRIME] = "UPDATE fold_prime SET count = count + 1 WHERE id = 1",
@@ -565,6 +565,7 @@ int tel_store_run_state(struct tel_store *store, struct tel_str run_id, struct t
     if (status == 0)
         return 0;
     state->running = tel_str_is(tel_db_column(stmt, 0), "running");
+    state->scope = sqlite3_column_int(stmt, 7) != 0;
     state->has_exit_code = sqlite3_column_type(stmt, 1) != SQLITE_NULL;
     state->exit_code = sqlite3_column_int(stmt, 1);
     state->has_signal = sqlite3_column_type(stmt, 2) != SQLITE_NULL;

@@ -57,6 +57,7 @@ int tel_store_put_run(struct tel_store *store, const struct tel_runline *line,
 struct tel_run_state {
     bool found;
     bool running;
+    bool scope; /* a section of a process, ended by a call */
     bool has_exit_code;
     bool has_signal;
     int exit_code;

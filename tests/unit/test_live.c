@@ -137,6 +137,22 @@ Test(live, watched_once)
     waitpid(pid, NULL, 0);
 }
 
+Test(live, forgotten_while_it_lives)
+{
+    pid_t pid = sleeping_child();
+    const int before = count_descriptors();
+
+    cr_assert_eq(add("run-1", pid), 0);
+    tel_live_forget(live, TEL_STR("run-2"));
+    cr_expect(tel_live_has(live, TEL_STR("run-1")));
+    tel_live_forget(live, TEL_STR("run-1"));
+    cr_expect_not(tel_live_has(live, TEL_STR("run-1")));
+    cr_expect_eq(tel_live_count(live), 0);
+    cr_expect_eq(count_descriptors(), before);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
 Test(live, what_cannot_be_watched)
 {
     int before = count_descriptors();

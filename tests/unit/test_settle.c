@@ -191,6 +191,50 @@ Test(settle, an_exit_that_nobody_saw)
     forget(run);
 }
 
+/* A section of a process is ended by a call: exit 0 without one is no success. */
+Test(settle, a_section_left_by_exit)
+{
+    struct tel_live_run *run;
+
+    NEEDS_PIDFD_INFO();
+    write_line(this_date(), changed_line(begun, "scope", "true", NULL));
+    bring_up_to_date();
+    run = ended(exit_0, true);
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED_WRITTEN);
+    cr_expect_str_eq(field_of(last_line(), "status"), "\"failed\"");
+    cr_expect_str_eq(field_of(last_line(), "error_summary"),
+                     "\"process exited with code 0 before the run ended\"");
+    cr_expect_str_eq(field_of(last_line(), "exit_code"), "0");
+    forget(run);
+}
+
+Test(settle, a_section_that_was_killed)
+{
+    struct tel_live_run *run;
+
+    NEEDS_PIDFD_INFO();
+    write_line(this_date(), changed_line(begun, "scope", "true", NULL));
+    run = ended(be_killed, true);
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED_WRITTEN);
+    cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
+    forget(run);
+}
+
+/* What its process does afterwards is none of its business. */
+Test(settle, a_section_that_has_ended_stays_as_it_is)
+{
+    struct tel_live_run *run = ended(exit_3, true);
+
+    write_line(this_date(), changed_line(begun, "scope", "true", NULL));
+    write_line(this_date(), changed_line(begun, "scope", "true", "status", "\"partial\"", NULL));
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED, "by the journal");
+    bring_up_to_date();
+    cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED, "by the database");
+    cr_expect_str_eq(field_of(last_line(), "status"), "\"partial\"");
+    cr_expect_eq(lines(), 2);
+    forget(run);
+}
+
 Test(settle, a_zombie_is_waited_for_but_not_for_ever)
 {
     struct tel_live_run *run;

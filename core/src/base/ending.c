@@ -115,8 +115,7 @@ static void apply_verdict(struct tel_runline *line, struct tel_buf *scratch,
     tel_slot_text(&line->run[TEL_RUN_ERROR_SUMMARY], scratch, tel_buf_view(&reason));
 }
 
-/* end_time is start_time plus the duration, so that the two agree whatever the wall clock did. */
-static void apply_times(struct tel_runline *line, struct tel_buf *scratch, int64_t boottime_ns)
+void tel_ending_set_times(struct tel_runline *line, struct tel_buf *scratch, int64_t boottime_ns)
 {
     struct tel_str raw = line->run[TEL_RUN_START_TIME];
     int64_t start_boot_ns;
@@ -158,7 +157,7 @@ void tel_ending_apply(struct tel_runline *line, struct tel_buf *scratch,
                       const struct tel_ending *ending)
 {
     apply_verdict(line, scratch, ending);
-    apply_times(line, scratch, ending->boottime_ns);
+    tel_ending_set_times(line, scratch, ending->boottime_ns);
     apply_process(line, scratch, ending);
 }
 

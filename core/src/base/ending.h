@@ -26,6 +26,10 @@ struct tel_ending {
 void tel_ending_apply(struct tel_runline *line, struct tel_buf *scratch,
                       const struct tel_ending *ending);
 
+/* End time and duration of a run that ended then; not changed when that is 0. end_time is start_time plus
+ * the duration, so that the two agree whatever the wall clock did. */
+void tel_ending_set_times(struct tel_runline *line, struct tel_buf *scratch, int64_t boottime_ns);
+
 /* True when the run itself may say how the run in line ended: its process has neither crashed nor given
  * a code that is no success, and has not ended before a section of it (TEL_PROC_SCOPE) did. Not so
  * while it is running. */

@@ -227,6 +227,21 @@ int tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct 
     return status;
 }
 
+int tel_journal_open_kept(struct tel_journal_writer *writer, uint32_t date, struct tel_error *err)
+{
+    struct stat st;
+    const int fd = open_for_append(writer, date, &st, err);
+
+    if (fd < 0)
+        return fd;
+    lock(fd, LOCK_SH);
+    if (!ends_with_newline(fd, (uint64_t)st.st_size) && is_torn(fd, LOCK_SH, &st))
+        (void)tel_sys_write_quietly(fd, "\n", 1);
+    tel_sys_flock(fd, LOCK_UN);
+    writer->last = (struct tel_journal_file){date, st.st_dev, st.st_ino, 0};
+    return fd;
+}
+
 enum { HEAD_MAX = 3 * TEL_RUN_ID_MAX + 32 }; /* two bytes of UTF-8 become six of JSON */
 
 /* How the run lines of run_id begin, in the bytes that tel_runline_put writes (none for no id of

@@ -49,6 +49,11 @@ struct tel_journal_writer {
 int tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,
                        struct tel_journal_pos *pos, struct tel_error *err);
 
+/* Opens the file for appends of the caller's own, each one write: for those who keep it open. The check
+ * for a torn line is made now. The descriptor is the caller's to close; writer->last tells which file it
+ * is. Errors as tel_journal_append. */
+int tel_journal_open_kept(struct tel_journal_writer *writer, uint32_t date, struct tel_error *err);
+
 /* Reads the run line of run_id that lies at pos or within the next MiB into memory,
  * and makes pos exact. file (optional) receives which file that is.
  * Errors: negative errno, TEL_ERR_NOT_FOUND. */

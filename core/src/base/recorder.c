@@ -199,8 +199,8 @@ static void name_trace(struct tel_recorder *recorder, struct facts *facts)
     facts->traceparent = tel_buf_view(&made);
 }
 
-static int render_start(struct tel_recorder *recorder, const struct tel_subject *subject,
-                        struct tel_error *err)
+int tel_recorder_render_start(struct tel_recorder *recorder, const struct tel_subject *subject,
+                              struct tel_error *err)
 {
     struct facts facts = {.subject = subject};
     struct tel_runline line = {0};
@@ -229,7 +229,7 @@ static uint64_t size_limit(void)
     return limit.rlim_cur;
 }
 
-static void open_journal(struct tel_recorder *recorder)
+void tel_recorder_open_journal(struct tel_recorder *recorder)
 {
     recorder->journal = (struct tel_journal_writer){
         .raw = recorder->dir.raw,
@@ -247,7 +247,7 @@ static uint32_t today(void)
     return tel_date_of(now.realtime_ns);
 }
 
-static int append_line(struct tel_recorder *recorder, struct tel_error *err)
+int tel_recorder_append(struct tel_recorder *recorder, struct tel_error *err)
 {
     struct tel_journal_pos pos;
     int status = tel_journal_append(&recorder->journal, today(), recorder->last_line, &pos, err);
@@ -344,10 +344,8 @@ static int start_collector(struct tel_recorder *recorder, const struct tel_subje
     return status;
 }
 
-/* Tells a collector of the run, whichever it takes: one that is there, one to be started, or one
- * that another process is starting at this moment. */
-static int announce(struct tel_recorder *recorder, const struct tel_subject *subject, int pidfd,
-                    struct tel_error *err)
+int tel_recorder_announce(struct tel_recorder *recorder, const struct tel_subject *subject,
+                          int pidfd, struct tel_error *err)
 {
     int status = 0;
 
@@ -421,16 +419,16 @@ static int open_run(struct tel_recorder *recorder, const struct tel_subject *sub
     int status = load(recorder, subject, true, err);
 
     if (status == 0)
-        status = render_start(recorder, subject, err);
+        status = tel_recorder_render_start(recorder, subject, err);
     if (status < 0)
         return status;
-    open_journal(recorder);
+    tel_recorder_open_journal(recorder);
     recorder->pending = subject->pending;
     if (!recorder->pending)
-        written = append_line(recorder, &journal_err);
-    status = announce(recorder, subject, pidfd, err);
+        written = tel_recorder_append(recorder, &journal_err);
+    status = tel_recorder_announce(recorder, subject, pidfd, err);
     if (recorder->pending && status < 0) {
-        written = append_line(recorder, &journal_err); /* nobody else keeps it */
+        written = tel_recorder_append(recorder, &journal_err); /* nobody else keeps it */
         recorder->pending = false;
     }
     recorder->watched = status == 0;
@@ -476,7 +474,7 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_subjec
     tel_buf_str(&id, run_id);
     if (tel_buf_terminate(&id) == NULL)
         return tel_fail(err, TEL_ERR_INVALID, "the inherited run id is too long", NULL);
-    open_journal(recorder);
+    tel_recorder_open_journal(recorder);
     tel_buf_init(&memory, recorder->line_memory, sizeof recorder->line_memory);
     recorder->in_journal = true;
     return tel_journal_find(recorder->dir.raw, run_id, &recorder->owner.start, &memory,
@@ -490,7 +488,7 @@ static int append_end(struct tel_recorder *recorder, struct tel_error *err)
         return tel_fail(err, -ENOENT, "the start line is not in the journal", NULL);
     recorder->journal.existing = true;
     recorder->journal.sync = recorder->config.durability == TEL_DURABILITY_SYSTEM;
-    return append_line(recorder, err);
+    return tel_recorder_append(recorder, err);
 }
 
 bool tel_recorder_pass(struct tel_recorder *recorder, struct tel_buf *owner_text)

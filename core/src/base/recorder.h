@@ -76,4 +76,18 @@ bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str owner);
 int tel_recorder_end(struct tel_recorder *recorder, const struct tel_ending *ending,
                      struct tel_error *err);
 
+/* Its parts, for those who open sections of a process as runs (the client API). */
+
+/* Writes the start line of a run that begins now into line_memory, as last_line, and its id. */
+int tel_recorder_render_start(struct tel_recorder *recorder, const struct tel_subject *subject,
+                              struct tel_error *err);
+/* Prepares the writer, once dir is known. */
+void tel_recorder_open_journal(struct tel_recorder *recorder);
+/* Appends last_line to the journal; owner.start then tells where it lies. */
+int tel_recorder_append(struct tel_recorder *recorder, struct tel_error *err);
+/* Tells a collector of the run, whichever it takes: one that is there, one to be started, or one
+ * that another process is starting at this moment. It gets a copy of pidfd (-1: none). */
+int tel_recorder_announce(struct tel_recorder *recorder, const struct tel_subject *subject,
+                          int pidfd, struct tel_error *err);
+
 #endif

@@ -1,0 +1,452 @@
+/* The client of telemetry/client.h: its life, and what fork does to it. */
+#include "client_internal.h"
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "query.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+_Static_assert((int)TELEMETRY_ERR_REFUSED == TEL_ERR_REFUSED &&
+                   (int)TELEMETRY_ERR_ENDED == TEL_ERR_ENDED &&
+                   (int)TELEMETRY_ERR_INVALID == TEL_ERR_INVALID,
+               "internal codes are given out as they are");
+_Static_assert(sizeof(((struct telemetry_error *)NULL)->message) ==
+                   sizeof(((struct tel_error *)NULL)->message),
+               "messages fit");
+
+enum { STATS_PATIENCE_MS = 1000, ARGUMENTS_MAX = 64 * 1024 };
+
+const char *telemetry_version(void)
+{
+    return TELEMETRY_VERSION;
+}
+
+int tel_client_result(struct telemetry_error *out, const struct tel_error *err, int status)
+{
+    if (out == NULL)
+        return status;
+    out->code = status < 0 ? status : 0;
+    out->message[0] = '\0';
+    if (status < 0)
+        memcpy(out->message, err->message, sizeof out->message);
+    return status;
+}
+
+bool tel_client_usable(const telemetry_client *client, struct tel_error *err)
+{
+    if (client != NULL && !atomic_load(&client->closed))
+        return true;
+    tel_fail(err, TEL_ERR_INVALID, client == NULL ? "there is no client" : "the client is closed",
+             NULL);
+    return false;
+}
+
+/* --- fork ------------------------------------------------------------------------------------- */
+
+/* All clients of the process, so that a forked child finds them in order. */
+static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct telemetry_client *clients;
+
+/* False in the child of a process that had other threads when it forked: one of them may have held a
+ * lock inside of SQLite, which nobody releases here. */
+static atomic_bool database_is_safe = true;
+static bool forks_alone; /* guarded by clients_lock */
+
+static bool is_alone(void)
+{
+    enum { LINKS_OF_ONE = 3 }; /* ".", the entry in its parent, and one thread's ".." */
+    struct stat st;
+
+    return tel_sys_fstatat(AT_FDCWD, "/proc/self/task", &st, 0) == 0 && st.st_nlink <= LINKS_OF_ONE;
+}
+
+int tel_client_may_use_database(struct tel_error *err)
+{
+    return atomic_load(&database_is_safe)
+               ? 0
+               : tel_fail(err, TEL_ERR_REFUSED,
+                          "a forked child of a program with threads leaves the database to others",
+                          NULL);
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&clients_lock);
+    forks_alone = is_alone();
+    for (struct telemetry_client *client = clients; client != NULL; client = client->next) {
+        pthread_mutex_lock(&client->lock);
+        pthread_mutex_lock(&client->events.lock);
+    }
+}
+
+static void after_fork_in_parent(void)
+{
+    for (struct telemetry_client *client = clients; client != NULL; client = client->next) {
+        pthread_mutex_unlock(&client->events.lock);
+        pthread_mutex_unlock(&client->lock);
+    }
+    pthread_mutex_unlock(&clients_lock);
+}
+
+/* The database connection is the parent's: closing or using it here would take the parent's locks
+ * away (https://www.sqlite.org/howtocorrupt.html, 2.6). It is forgotten. */
+static void after_fork_in_child(void)
+{
+    for (struct telemetry_client *client = clients; client != NULL; client = client->next) {
+        pthread_mutex_init(&client->events.lock, NULL);
+        pthread_mutex_init(&client->lock, NULL);
+        pthread_mutex_init(&client->fold_lock, NULL);
+        client->fold = NULL;
+        client->self_is_stale = true;
+        atomic_fetch_add(&client->generation, 1);
+    }
+    if (!forks_alone)
+        atomic_store(&database_is_safe, false);
+    pthread_mutex_init(&clients_lock, NULL);
+}
+
+static void prepare_process(void)
+{
+    tel_clock_use(clock_gettime);
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+static void enlist(struct telemetry_client *client)
+{
+    pthread_mutex_lock(&clients_lock);
+    client->next = clients;
+    clients = client;
+    pthread_mutex_unlock(&clients_lock);
+}
+
+static void strike_off(const struct telemetry_client *client)
+{
+    pthread_mutex_lock(&clients_lock);
+    for (struct telemetry_client **link = &clients; *link != NULL; link = &(*link)->next) {
+        if (*link == client) {
+            *link = client->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&clients_lock);
+}
+
+/* --- what it is made of ----------------------------------------------------------------------- */
+
+bool tel_client_object(char *out, size_t cap)
+{
+    Dl_info info;
+    /* A function's address, as dladdr wants it. */
+    const void *here = (const void *)(uintptr_t)&tel_client_object; // NOLINT
+    struct tel_buf path;
+
+    if (dladdr(here, &info) == 0 || info.dli_fname == NULL)
+        return false;
+    tel_buf_init(&path, out, cap);
+    tel_buf_cstr(&path, info.dli_fname);
+    return tel_buf_terminate(&path) != NULL;
+}
+
+/* The configuration's members, and the variables that they stand for. */
+struct setting {
+    const char *name;
+    const char *value;
+};
+enum { SETTINGS = 7 };
+
+static bool is_set_by(const struct setting *settings, const char *entry)
+{
+    for (int i = 0; i < SETTINGS; i++) {
+        const size_t len = strlen(settings[i].name);
+
+        if (settings[i].value != NULL && strncmp(entry, settings[i].name, len) == 0 &&
+            entry[len] == '=')
+            return true;
+    }
+    return false;
+}
+
+static size_t size_of_environment(const struct setting *settings, size_t *count)
+{
+    size_t size = 0;
+
+    *count = SETTINGS + 1;
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++, ++*count)
+        size += strlen(*entry) + 1;
+    for (int i = 0; i < SETTINGS; i++)
+        if (settings[i].value != NULL)
+            size += strlen(settings[i].name) + strlen(settings[i].value) + 2;
+    return size + *count * sizeof(char *);
+}
+
+/* A copy: the program may change its environment while other threads start runs. */
+static int copy_environment(struct telemetry_client *client, const struct setting *settings)
+{
+    size_t count;
+    const size_t size = size_of_environment(settings, &count);
+    char **out = malloc(size);
+    char *text;
+
+    if (out == NULL)
+        return -ENOMEM;
+    client->environment = out;
+    client->env.entries = out;
+    text = (char *)(out + count);
+    for (int i = 0; i < SETTINGS; i++) {
+        if (settings[i].value == NULL)
+            continue;
+        *out++ = text;
+        text += sprintf(text, "%s=%s", settings[i].name, settings[i].value) + 1;
+    }
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+        if (is_set_by(settings, *entry))
+            continue;
+        *out++ = text;
+        text = stpcpy(text, *entry) + 1;
+    }
+    *out = NULL;
+    return 0;
+}
+
+/* A value of TELEMETRY_BASE_DIR in the configuration outweighs a database path in the environment. */
+static int take_config(struct telemetry_client *client, const struct telemetry_config *config,
+                       struct tel_error *err)
+{
+    struct telemetry_config own = TELEMETRY_CONFIG_INIT;
+    char wait[16];
+    struct setting settings[SETTINGS];
+
+    if (config != NULL && config->size != sizeof own)
+        return tel_fail(err, TEL_ERR_INVALID, "struct telemetry_config: size is not set", NULL);
+    if (config != NULL)
+        own = *config;
+    snprintf(wait, sizeof wait, "%d", own.wait_ms);
+    memcpy(
+        settings,
+        (const struct setting[SETTINGS]){
+            {"TELEMETRY_BASE_DIR", own.base_dir},
+            {"TELEMETRY_DB_PATH", own.base_dir != NULL && own.db_path == NULL ? "" : own.db_path},
+            {"TELEMETRY_NDJSON_DIR",
+             own.base_dir != NULL && own.ndjson_dir == NULL ? "" : own.ndjson_dir},
+            {"TELEMETRY_FILE_MODE", own.file_mode},
+            {"TELEMETRY_COLLECTOR", own.collector},
+            {"TELEMETRY_DURABILITY", own.durability},
+            {"TELEMETRY_AUTO_WAIT_MS", own.wait_ms < 0 ? NULL : wait},
+        },
+        sizeof settings);
+    if (copy_environment(client, settings) < 0)
+        return tel_fail_sys(err, -ENOMEM, "cannot make a client", NULL);
+    return 0;
+}
+
+/* The arguments of the process, which nobody hands to a library. */
+static void read_arguments(struct telemetry_client *client)
+{
+    const int fd = tel_sys_openat(AT_FDCWD, "/proc/self/cmdline", O_RDONLY, 0);
+    const ssize_t len = readlink("/proc/self/exe", client->exe, sizeof client->exe - 1);
+    ssize_t got = 0;
+    int count = 0;
+
+    client->exe[len > 0 ? len : 0] = '\0';
+    client->command_line = malloc(ARGUMENTS_MAX + 1);
+    if (fd >= 0 && client->command_line != NULL)
+        got = tel_sys_read(fd, client->command_line, ARGUMENTS_MAX);
+    if (fd >= 0)
+        tel_sys_close(fd);
+    if (got <= 0)
+        return;
+    client->command_line[got] = '\0';
+    for (ssize_t i = 0; i < got; i++)
+        count += client->command_line[i] == '\0' || i + 1 == got;
+    client->argv = calloc((size_t)count + 1, sizeof *client->argv);
+    for (char *at = client->command_line;
+         client->argv != NULL && client->argc < count && at < client->command_line + got;
+         at += strlen(at) + 1)
+        client->argv[client->argc++] = at;
+}
+
+static int load(struct telemetry_client *client, struct tel_error *err)
+{
+    struct tel_recorder *recorder = client->recorder;
+    struct tel_surroundings around = {&client->env, recorder->cwd, tel_str_from(client->exe),
+                                      tel_sys_geteuid(), 0};
+    int status;
+
+    tel_process_self(&recorder->self, &client->pidfd);
+    around.pid_ns = recorder->self.pid_ns;
+    recorder->exe = around.exe;
+    if (tel_sys_getcwd(recorder->cwd, sizeof recorder->cwd) < 0)
+        memcpy(recorder->cwd, "/", 2);
+    status = tel_settings_load(&recorder->config, &recorder->dir, &recorder->file, &around, err);
+    if (status == 0)
+        status = tel_datadir_prepare(&recorder->dir, true, err);
+    if (status < 0)
+        return status;
+    client->config = recorder->config;
+    tel_recorder_open_journal(recorder);
+    /* A limit may still be set later: then no signal is to end the program. */
+    if (recorder->journal.max_size == UINT64_MAX)
+        recorder->journal.max_size--;
+    return 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+void tel_client_hold(telemetry_client *client)
+{
+    atomic_fetch_add(&client->references, 1);
+}
+
+void tel_client_drop(telemetry_client *client)
+{
+    if (atomic_fetch_sub(&client->references, 1) > 1)
+        return;
+    strike_off(client);
+    tel_fold_close(client->fold);
+    tel_event_file_close(&client->events);
+    if (client->pidfd >= 0)
+        tel_sys_close(client->pidfd);
+    if (client->recorder != NULL) {
+        tel_conf_file_drop(&client->recorder->file);
+        tel_sys_unmap(client->recorder, sizeof *client->recorder);
+    }
+    pthread_mutex_destroy(&client->lock);
+    pthread_mutex_destroy(&client->fold_lock);
+    free(client->argv);
+    free(client->command_line);
+    free(client->environment);
+    free(client);
+}
+
+static telemetry_client *new_client(void)
+{
+    telemetry_client *client = calloc(1, sizeof *client);
+
+    if (client == NULL)
+        return NULL;
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_mutex_init(&client->fold_lock, NULL);
+    pthread_mutex_init(&client->events.lock, NULL);
+    atomic_init(&client->events.fd, -1);
+    atomic_init(&client->references, 1);
+    client->pidfd = -1;
+    client->recorder = tel_sys_map(sizeof *client->recorder);
+    return client;
+}
+
+static int fill_client(telemetry_client *client, const struct telemetry_config *config,
+                       struct tel_error *err)
+{
+    int status;
+
+    if (client->recorder == NULL)
+        return tel_fail_sys(err, -ENOMEM, "cannot make a client", NULL);
+    status = take_config(client, config, err);
+    if (status < 0)
+        return status;
+    read_arguments(client);
+    status = load(client, err);
+    if (status == 0)
+        tel_event_file_init(&client->events, &client->recorder->dir,
+                            client->config.durability == TEL_DURABILITY_SYSTEM);
+    return status;
+}
+
+telemetry_client *telemetry_client_open(const struct telemetry_config *config,
+                                        struct telemetry_error *err)
+{
+    static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+    telemetry_client *client = new_client();
+    struct tel_error own = {0};
+    int status;
+
+    pthread_once(&prepared, prepare_process);
+    status = client == NULL ? tel_fail_sys(&own, -ENOMEM, "cannot make a client", NULL)
+                            : fill_client(client, config, &own);
+    tel_client_result(err, &own, status);
+    if (status == 0) {
+        enlist(client);
+        return client;
+    }
+    if (client != NULL)
+        tel_client_drop(client);
+    return NULL;
+}
+
+const char *telemetry_client_base_dir(const telemetry_client *client)
+{
+    return client == NULL ? NULL : client->recorder->dir.base;
+}
+
+static int flush(telemetry_client *client, int timeout_ms, struct tel_error *err)
+{
+    struct tel_message message;
+    const int fd = atomic_load(&client->events.fd);
+    int answer;
+
+    if (fd >= 0)
+        tel_sys_fdatasync(fd);
+    tel_message_init(&message, TEL_REQUEST_SYNC, TEL_STR_NONE);
+    answer = tel_proto_ask(&client->recorder->dir, &message, timeout_ms < 0 ? 0 : timeout_ms);
+    if (answer == TEL_ANSWER_DONE)
+        return 0;
+    if (answer == -ETIMEDOUT || answer == -EAGAIN)
+        return tel_fail(err, -ETIMEDOUT, "the collector is still busy with it", NULL);
+    return tel_client_fold(client, true, timeout_ms, err);
+}
+
+int telemetry_client_flush(telemetry_client *client, int timeout_ms, struct telemetry_error *err)
+{
+    struct tel_error own = {0};
+
+    if (!tel_client_usable(client, &own))
+        return tel_client_result(err, &own, own.code);
+    return tel_client_result(err, &own, flush(client, timeout_ms, &own));
+}
+
+int telemetry_client_close(telemetry_client *client, int timeout_ms, struct telemetry_error *err)
+{
+    struct tel_error own = {0};
+    int status;
+
+    if (!tel_client_usable(client, &own))
+        return tel_client_result(err, &own, own.code);
+    status = flush(client, timeout_ms, &own);
+    atomic_store(&client->closed, true);
+    tel_client_drop(client);
+    return tel_client_result(err, &own, status);
+}
+
+int telemetry_client_stats(telemetry_client *client, struct telemetry_stats *stats,
+                           struct telemetry_error *err)
+{
+    struct tel_query_counts counts;
+    struct tel_query *query = NULL;
+    struct tel_error own = {0};
+    int status;
+
+    if (!tel_client_usable(client, &own))
+        return tel_client_result(err, &own, own.code);
+    if (stats == NULL)
+        return tel_client_result(
+            err, &own, tel_fail(&own, TEL_ERR_INVALID, "there is no place for the counts", NULL));
+    if (tel_client_may_use_database(&own) < 0)
+        return tel_client_result(err, &own, own.code);
+    flush(client, STATS_PATIENCE_MS, NULL); /* when that fails, the counts are a little older */
+    status = tel_query_open(&query, &client->recorder->dir, &own);
+    if (status == 0)
+        status = tel_query_count(query, &counts, &own);
+    tel_query_close(query);
+    if (status == 0)
+        *stats = (struct telemetry_stats){counts.total,  counts.running, counts.success,
+                                          counts.failed, counts.partial, counts.pending_posts};
+    return tel_client_result(err, &own, status);
+}

@@ -1,0 +1,101 @@
+/* What the parts of the client library share (telemetry/client.h): the client, the run, and the steps
+ * that they take together. */
+#ifndef TEL_CLIENT_INTERNAL_H
+#define TEL_CLIENT_INTERNAL_H
+
+#include "base/recorder.h"
+#include "event_file.h"
+#include "fold.h"
+#include "mailbox.h"
+#include "telemetry/client.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+struct telemetry_client {
+    pthread_mutex_t lock;          /* of recorder, and what follows */
+    struct tel_recorder *recorder; /* a mapping of its own; dir and file do not change */
+    int pidfd;                     /* of this process, -1 where there is none */
+    bool self_is_stale;            /* this is a forked child: recorder->self is its parent */
+    int64_t id_second;             /* ids of the same second count up */
+    unsigned id_count;
+
+    struct tel_config config; /* does not change, as opposed to that of recorder */
+    char **environment;       /* a copy, in one piece with its texts */
+    struct tel_env env;
+    char *command_line; /* of this process, as the kernel has it */
+    char **argv;
+    int argc;
+    char exe[TEL_PATH_MAX];
+
+    struct tel_event_file events;
+    pthread_mutex_t fold_lock;
+    struct tel_fold *fold; /* for when there is no collector */
+
+    atomic_uint generation; /* which fork: a run of another one is another process's */
+    atomic_int references;  /* the caller's, and one of each run */
+    atomic_bool closed;
+    struct telemetry_client *next; /* of all clients of the process */
+};
+
+struct telemetry_run {
+    struct telemetry_client *client;
+    unsigned generation;
+    atomic_bool ended;
+    atomic_int speakers; /* calls that are about to write something of the run */
+    struct rusage self_before;
+    struct rusage children_before;
+    pthread_mutex_t lock;   /* of what follows */
+    struct tel_mailbox box; /* open from the first value on */
+    char *unsaid;           /* values that the disk did not take */
+    size_t unsaid_len;
+    struct tel_journal_pos start;
+    bool in_journal;
+    size_t line_len;
+    char *line; /* the start line */
+    char id[TEL_RUN_ID_MAX];
+};
+
+/* Gives out what went wrong: status, with its words in out (NULL: not wanted). */
+int tel_client_result(struct telemetry_error *out, const struct tel_error *err, int status);
+/* True when client can be used; else says so in err. */
+bool tel_client_usable(const telemetry_client *client, struct tel_error *err);
+void tel_client_hold(telemetry_client *client);
+void tel_client_drop(telemetry_client *client);
+
+/* Where the library lies, for the collector to be looked for beside it. */
+bool tel_client_object(char *out, size_t cap);
+
+/* --- rows: client_rows.c ---------------------------------------------------------------------- */
+
+/* 0, or why SQLite must not be touched in this process. */
+int tel_client_may_use_database(struct tel_error *err);
+/* Folds in this process, for at most about busy_ms: -ETIMEDOUT when that was not enough. */
+int tel_client_fold(telemetry_client *client, bool all, int busy_ms, struct tel_error *err);
+/* A run has ended: its line lies at pos, or (line set) is to be appended by the collector. Waits for the
+ * row as the configuration says. Negative only when the line has not been taken by anybody. */
+int tel_client_commit(telemetry_client *client, struct tel_str run_id,
+                      const struct tel_journal_pos *pos, struct tel_str line,
+                      struct tel_error *err);
+
+/* --- endings: client_end.c ---------------------------------------------------------------------- */
+
+/* A run that is being ended. All borrowed. */
+struct tel_client_ending {
+    struct tel_str run_id;
+    struct tel_str line;        /* the run's last one */
+    struct tel_journal_pos pos; /* of that line */
+    bool in_journal;            /* it lies there */
+    struct tel_mailbox *box;    /* locked; fd -1: there is none */
+    struct tel_str unsaid;      /* values that are in no mailbox */
+    enum telemetry_status status;
+    const char *summary;
+    const struct rusage *self_before; /* NULL: its cost is not known */
+    const struct rusage *children_before;
+};
+/* Writes the end line with all that was said, and has it committed; the mailbox is removed. */
+int tel_client_end(telemetry_client *client, const struct tel_client_ending *ending,
+                   struct tel_error *err);
+
+#endif

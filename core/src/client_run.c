@@ -1,0 +1,578 @@
+/* Runs of telemetry/client.h by their handles. */
+#include "client_internal.h"
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "event_line.h"
+#include "values.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    EVENT_ON_STACK = 4096,
+    EVENT_OVERHEAD = 512, /* of a line beside id, type and payload */
+    PATIENCE_MS = 1000,   /* for others who speak for the run, or end it */
+    SAID_MAX = 80 * 1024,
+    SPEAKER_PAUSE_NS = 50000
+};
+
+/* --- the start -------------------------------------------------------------------------------- */
+
+/* Sections of one process and one second must not get one id: beyond the first of a millisecond, they
+ * take the milliseconds that follow in that second, and then go round with other numbers of a process. */
+static void put_id(telemetry_client *client, struct tel_buf *id, struct tel_str agent,
+                   int64_t now_ns)
+{
+    enum { MS_PER_SECOND = 1000, NEXT_NUMBERS = 11 };
+    const struct tel_process *self = &client->recorder->self;
+    const int64_t second = now_ns / 1000000000;
+    const unsigned ms = (unsigned)(now_ns / 1000000 % MS_PER_SECOND);
+    uint64_t unique = self->pidfs_ino != 0 ? self->pidfs_ino : (uint64_t)self->pid;
+    struct utsname machine;
+
+    if (second != client->id_second || client->id_count < ms) {
+        client->id_second = second;
+        client->id_count = ms;
+    }
+    unique ^= (uint64_t)(client->id_count / MS_PER_SECOND) << NEXT_NUMBERS;
+    if (tel_sys_uname(&machine) < 0)
+        machine.nodename[0] = '\0';
+    tel_runid_put(id, second * 1000000000 + client->id_count % MS_PER_SECOND * INT64_C(1000000),
+                  agent, unique, tel_str_from(machine.nodename));
+    client->id_count++;
+}
+
+struct option {
+    int var;
+    const char *value;
+};
+
+/* What the caller says comes before environment and file. */
+static int take_options(struct tel_config *config, const char *agent, const char *job,
+                        const struct telemetry_run_options *options, struct tel_error *err)
+{
+    const struct option list[] = {
+        {TEL_VAR_AGENT_NAME, agent},
+        {TEL_VAR_JOB_TYPE, job},
+        {TEL_VAR_TRIGGER_TYPE, options->trigger_type},
+        {TEL_VAR_AGENT_OWNER, options->agent_owner},
+        {TEL_VAR_INPUT_SUMMARY, options->input_summary},
+        {TEL_VAR_INSIGHT_ID, options->insight_id},
+        {TEL_VAR_PRODUCT, options->product},
+        {TEL_VAR_PLATFORM, options->platform},
+        {TEL_VAR_PRODUCT_FAMILY, options->product_family},
+        {TEL_VAR_SUBDOMAIN, options->subdomain},
+        {TEL_VAR_GIT_REPO, options->git_repo},
+        {TEL_VAR_GIT_BRANCH, options->git_branch},
+        {TEL_VAR_GIT_RUN_TAG, options->git_run_tag},
+    };
+
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        const struct tel_str value = tel_str_cut_utf8(tel_str_from(list[i].value), TEL_TEXT_MAX);
+
+        if (value.len == 0)
+            continue;
+        if (list[i].var == TEL_VAR_TRIGGER_TYPE &&
+            !tel_str_in_list(value, "cli web scheduler mcp manual"))
+            return tel_fail(err, TEL_ERR_INVALID,
+                            "trigger_type takes cli, web, scheduler, mcp or manual", NULL);
+        config->value[list[i].var] = value;
+    }
+    return 0;
+}
+
+static int find_parent(const telemetry_client *client, const struct telemetry_run_options *options,
+                       struct tel_str *parent, struct tel_error *err)
+{
+    *parent = tel_str_from(options->parent_run_id);
+    if (parent->len > 0)
+        return tel_owner_id_valid(*parent)
+                   ? 0
+                   : tel_fail(err, TEL_ERR_INVALID, "parent_run_id is no run id", NULL);
+    *parent = client->config.value[TEL_VAR_RUN_ID];
+    if (!tel_owner_id_valid(*parent))
+        *parent = TEL_STR_NONE;
+    return 0;
+}
+
+/* A forked child is another process than the one that the client was made in. */
+static void know_self(telemetry_client *client)
+{
+    if (!client->self_is_stale)
+        return;
+    if (client->pidfd >= 0)
+        tel_sys_close(client->pidfd);
+    tel_process_self(&client->recorder->self, &client->pidfd);
+    client->self_is_stale = false;
+}
+
+/* A trace that begins with the run is the run's own, as its id is. */
+static void name_trace(struct tel_str *slot, struct tel_buf *scratch, struct tel_str run_id)
+{
+    char memory[TEL_TRACEPARENT_LEN + 1];
+    struct tel_buf text;
+
+    tel_buf_init(&text, memory, sizeof memory);
+    tel_traceparent_put(&text, run_id);
+    tel_slot_text(slot, scratch, tel_buf_view(&text));
+}
+
+/* The recorder's start line, as that of a section with an id of its own. */
+static int render_section(telemetry_client *client, struct tel_error *err)
+{
+    struct tel_recorder *recorder = client->recorder;
+    char agent_memory[TEL_TEXT_MAX];
+    struct tel_instant now;
+    struct tel_runline line;
+    struct tel_buf agent;
+    struct tel_buf id;
+    struct tel_buf out;
+    size_t start;
+
+    if (tel_runline_parse(recorder->last_line, &line) != TEL_LINE_RUN)
+        return tel_fail(err, TEL_ERR_INVALID, "the start line cannot be made", NULL);
+    tel_buf_init(&agent, agent_memory, sizeof agent_memory);
+    tel_json_unescape(line.run[TEL_RUN_AGENT_NAME], &agent);
+    tel_clock_now(&now);
+    tel_buf_init(&id, recorder->run_id, sizeof recorder->run_id);
+    put_id(client, &id, tel_buf_view(&agent), now.realtime_ns);
+    tel_buf_terminate(&id);
+    tel_buf_init(&out, recorder->scratch, sizeof recorder->scratch);
+    tel_slot_text(&line.run[TEL_RUN_RUN_ID], &out, tel_buf_view(&id));
+    tel_slot_bool(&line.process[TEL_PROC_SCOPE], true);
+    if (recorder->traceparent[0] != '\0')
+        name_trace(&line.process[TEL_PROC_TRACEPARENT], &out, tel_buf_view(&id));
+    start = out.len;
+    tel_runline_put(&out, &line);
+    if (out.overflow)
+        return tel_fail(err, -E2BIG, "the run's line would be too long", NULL);
+    memcpy(recorder->line_memory, out.ptr + start, out.len - start);
+    recorder->last_line = (struct tel_str){recorder->line_memory, out.len - start};
+    return 0;
+}
+
+static telemetry_run *new_run(telemetry_client *client, struct tel_error *err)
+{
+    const struct tel_recorder *recorder = client->recorder;
+    telemetry_run *run = calloc(1, sizeof *run);
+
+    if (run != NULL)
+        run->line = malloc(recorder->last_line.len);
+    if (run == NULL || run->line == NULL) {
+        free(run);
+        tel_fail_sys(err, -ENOMEM, "cannot start a run", NULL);
+        return NULL;
+    }
+    memcpy(run->line, recorder->last_line.ptr, recorder->last_line.len);
+    run->line_len = recorder->last_line.len;
+    memcpy(run->id, recorder->run_id, sizeof run->id);
+    run->client = client;
+    run->generation = atomic_load(&client->generation);
+    run->box.fd = -1;
+    pthread_mutex_init(&run->lock, NULL);
+    tel_client_hold(client);
+    return run;
+}
+
+static void free_run(telemetry_run *run)
+{
+    tel_mailbox_close(&run->box);
+    pthread_mutex_destroy(&run->lock);
+    free(run->unsaid);
+    free(run->line);
+    tel_client_drop(run->client);
+    free(run);
+}
+
+/* With the client locked. *watched: a collector makes the row. */
+static telemetry_run *begin(telemetry_client *client, const struct tel_subject *subject,
+                            bool *watched, struct tel_error *err)
+{
+    struct tel_recorder *recorder = client->recorder;
+    struct tel_error journal_err = {0};
+    telemetry_run *run = NULL;
+    int written;
+
+    if (tel_recorder_render_start(recorder, subject, err) == 0 && render_section(client, err) == 0)
+        run = new_run(client, err);
+    if (run == NULL)
+        return NULL;
+    tel_sys_getrusage(RUSAGE_SELF, &run->self_before);
+    tel_sys_getrusage(RUSAGE_CHILDREN, &run->children_before);
+    recorder->journal.sync = client->config.durability == TEL_DURABILITY_SYSTEM;
+    written = tel_recorder_append(recorder, &journal_err);
+    *watched = tel_recorder_announce(recorder, subject, client->pidfd, NULL) == 0;
+    run->in_journal = written == 0;
+    run->start = written == 0 ? recorder->owner.start : (struct tel_journal_pos){0};
+    if (written == 0 || *watched)
+        return run;
+    tel_fail(err, written, journal_err.message, NULL);
+    free_run(run);
+    return NULL;
+}
+
+static telemetry_run *start(telemetry_client *client, const char *agent, const char *job,
+                            const struct telemetry_run_options *options, struct tel_error *err)
+{
+    struct tel_recorder *recorder = client->recorder;
+    struct tel_subject subject = {
+        .env = &client->env,
+        .argc = client->argc,
+        .argv = client->argv,
+        .object = tel_client_object,
+        .uid = recorder->dir.uid,
+        .asked_for = true,
+    };
+    telemetry_run *run = NULL;
+    bool watched = true;
+
+    pthread_mutex_lock(&client->lock);
+    know_self(client);
+    if (tel_sys_getcwd(recorder->cwd, sizeof recorder->cwd) < 0)
+        memcpy(recorder->cwd, "/", 2);
+    if (find_parent(client, options, &subject.parent_run_id, err) == 0 &&
+        take_options(&recorder->config, agent, job, options, err) == 0)
+        run = begin(client, &subject, &watched, err);
+    recorder->config = client->config;
+    pthread_mutex_unlock(&client->lock);
+    if (!watched)
+        tel_client_fold(client, false, (int)client->config.wait_ms, NULL);
+    return run;
+}
+
+telemetry_run *telemetry_run_start(telemetry_client *client, const char *agent, const char *job,
+                                   const struct telemetry_run_options *options,
+                                   struct telemetry_error *err)
+{
+    static const struct telemetry_run_options none = TELEMETRY_RUN_OPTIONS_INIT;
+    struct tel_error own = {0};
+    telemetry_run *run = NULL;
+
+    if (options != NULL && options->size != sizeof *options)
+        tel_fail(&own, TEL_ERR_INVALID, "struct telemetry_run_options: size is not set", NULL);
+    else if (tel_client_usable(client, &own))
+        run = start(client, agent, job, options != NULL ? options : &none, &own);
+    tel_client_result(err, &own, run != NULL ? 0 : own.code);
+    return run;
+}
+
+const char *telemetry_run_id(const telemetry_run *run)
+{
+    return run == NULL ? "" : run->id;
+}
+
+/* --- speaking --------------------------------------------------------------------------------- */
+
+static bool is_of_this_process(const telemetry_run *run)
+{
+    return run->generation == atomic_load(&run->client->generation);
+}
+
+static int refuse_ended(struct tel_error *err)
+{
+    return tel_fail(err, TEL_ERR_ENDED, "the run has ended", NULL);
+}
+
+/* Between these two, nobody in this process ends the run: no lock, so that speakers do not wait for
+ * each other. */
+static int begin_to_speak(telemetry_run *run, struct tel_error *err)
+{
+    atomic_fetch_add(&run->speakers, 1);
+    if (!atomic_load(&run->ended))
+        return 0;
+    atomic_fetch_sub(&run->speakers, 1);
+    return refuse_ended(err);
+}
+
+static void have_spoken(telemetry_run *run)
+{
+    atomic_fetch_sub(&run->speakers, 1);
+}
+
+static int check(const telemetry_run *run, struct tel_error *err)
+{
+    if (run == NULL)
+        return tel_fail(err, TEL_ERR_INVALID, "there is no run", NULL);
+    return tel_client_usable(run->client, err) ? 0 : err->code;
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+static int write_event(telemetry_run *run, struct tel_buf *line, struct tel_str type,
+                       struct tel_str payload, struct tel_error *err)
+{
+    struct timespec now;
+    int64_t now_ns;
+    int status;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    status = tel_event_line_put(line, tel_str_from(run->id), type, payload, now_ns, err);
+    if (status == 0)
+        status = begin_to_speak(run, err);
+    if (status < 0)
+        return status;
+    status =
+        tel_event_file_append(&run->client->events, tel_date_of(now_ns), tel_buf_view(line), err);
+    have_spoken(run);
+    return status;
+}
+
+static int log_event(telemetry_run *run, struct tel_str type, struct tel_str payload,
+                     struct tel_error *err)
+{
+    /* Each byte may become six; too long ones are refused by what writes the line. */
+    const size_t room = EVENT_OVERHEAD + 6 * (sizeof run->id + TEL_EVENT_TYPE_MAX + payload.len);
+    char memory[EVENT_ON_STACK];
+    struct tel_buf line;
+    char *larger;
+    int status;
+
+    if (room <= sizeof memory || payload.len > TEL_EVENT_PAYLOAD_MAX) {
+        tel_buf_init(&line, memory, sizeof memory);
+        return write_event(run, &line, type, payload, err);
+    }
+    larger = malloc(room);
+    if (larger == NULL)
+        return tel_fail_sys(err, -ENOMEM, "cannot log the event", NULL);
+    tel_buf_init(&line, larger, room);
+    status = write_event(run, &line, type, payload, err);
+    free(larger);
+    return status;
+}
+
+int telemetry_run_log_event(telemetry_run *run, const char *type, const char *payload_json,
+                            struct telemetry_error *err)
+{
+    struct tel_error own = {0};
+    int status = check(run, &own);
+
+    if (status == 0 && !is_of_this_process(run))
+        return telemetry_event_by_id(run->client, run->id, type, payload_json, err);
+    if (status == 0)
+        status = log_event(run, tel_str_from(type), tel_str_from(payload_json), &own);
+    return tel_client_result(err, &own, status);
+}
+
+/* --- values ----------------------------------------------------------------------------------- */
+
+static int keep_in_memory(telemetry_run *run, struct tel_str said)
+{
+    char *more = realloc(run->unsaid, run->unsaid_len + said.len);
+
+    if (more == NULL)
+        return -ENOMEM;
+    memcpy(more + run->unsaid_len, said.ptr, said.len);
+    run->unsaid = more;
+    run->unsaid_len += said.len;
+    return 0;
+}
+
+/* With the run locked. */
+static int lock_mailbox(telemetry_run *run, struct tel_error *err)
+{
+    const struct tel_datadir *dir = &run->client->recorder->dir;
+
+    if (run->box.fd < 0)
+        return tel_mailbox_open(&run->box, dir, tel_str_from(run->id), TEL_MAILBOX_SPEAK,
+                                PATIENCE_MS, err);
+    return tel_mailbox_lock(&run->box, TEL_MAILBOX_SPEAK, PATIENCE_MS, err);
+}
+
+/* A mailbox that is gone has been taken in by somebody who has ended the run by its id. */
+static int say_locked(telemetry_run *run, struct tel_str said, struct tel_error *err)
+{
+    int status = lock_mailbox(run, err);
+
+    if (status == -ESTALE)
+        return refuse_ended(err);
+    if (status == 0) {
+        status = tel_mailbox_append(&run->box, said,
+                                    run->client->config.durability == TEL_DURABILITY_SYSTEM, err);
+        tel_mailbox_unlock(&run->box);
+    }
+    if (status < 0)
+        keep_in_memory(run, said);
+    return status;
+}
+
+static int say(telemetry_run *run, struct tel_str said, struct tel_error *err)
+{
+    int status = begin_to_speak(run, err);
+
+    if (status < 0)
+        return status;
+    pthread_mutex_lock(&run->lock);
+    status = say_locked(run, said, err);
+    pthread_mutex_unlock(&run->lock);
+    have_spoken(run);
+    return status;
+}
+
+static int field_of(const char *name, struct tel_error *err)
+{
+    const int field = tel_values_field(tel_str_from(name));
+
+    return field >= 0 ? field
+                      : tel_fail(err, TEL_ERR_INVALID, "no field that can be set is called '",
+                                 name == NULL ? "" : name, "'", NULL);
+}
+
+static int set_text(telemetry_run *run, const char *name, const char *value, struct tel_error *err)
+{
+    char memory[SAID_MAX];
+    struct tel_buf said;
+    int status = field_of(name, err);
+
+    if (status < 0)
+        return status;
+    tel_buf_init(&said, memory, sizeof memory);
+    tel_said_begin(&said, TEL_SAID_SET);
+    status = tel_said_put_text(&said, status, tel_str_from(value), err);
+    tel_said_end(&said);
+    return status < 0 ? status : say(run, tel_buf_view(&said), err);
+}
+
+int telemetry_run_set(telemetry_run *run, const char *field, const char *value,
+                      struct telemetry_error *err)
+{
+    struct tel_error own = {0};
+    int status = check(run, &own);
+
+    if (status == 0 && !is_of_this_process(run))
+        return telemetry_set_by_id(run->client, run->id, field, value, err);
+    if (status == 0)
+        status = set_text(run, field, value, &own);
+    return tel_client_result(err, &own, status);
+}
+
+static int say_count(telemetry_run *run, const char *what, const char *name, int64_t value,
+                     struct tel_error *err)
+{
+    char memory[256];
+    struct tel_buf said;
+    int status = field_of(name, err);
+
+    if (status < 0)
+        return status;
+    tel_buf_init(&said, memory, sizeof memory);
+    tel_said_begin(&said, what);
+    status = tel_said_put_count(&said, status, value, err);
+    tel_said_end(&said);
+    return status < 0 ? status : say(run, tel_buf_view(&said), err);
+}
+
+int telemetry_run_set_count(telemetry_run *run, const char *field, int64_t value,
+                            struct telemetry_error *err)
+{
+    struct tel_error own = {0};
+    int status = check(run, &own);
+
+    if (status == 0 && !is_of_this_process(run))
+        return telemetry_set_count_by_id(run->client, run->id, field, value, err);
+    if (status == 0)
+        status = say_count(run, TEL_SAID_SET, field, value, &own);
+    return tel_client_result(err, &own, status);
+}
+
+int telemetry_run_add(telemetry_run *run, const char *field, int64_t value,
+                      struct telemetry_error *err)
+{
+    struct tel_error own = {0};
+    int status = check(run, &own);
+
+    if (status == 0 && !is_of_this_process(run))
+        return telemetry_add_by_id(run->client, run->id, field, value, err);
+    if (status == 0)
+        status = say_count(run, TEL_SAID_ADD, field, value, &own);
+    return tel_client_result(err, &own, status);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+/* With the run locked. Others (the CLI, by the run's id) may have a mailbox that this run knows
+ * nothing of. */
+static int take_mailbox(telemetry_run *run, struct tel_error *err)
+{
+    const struct tel_datadir *dir = &run->client->recorder->dir;
+    int status;
+
+    if (run->box.fd >= 0)
+        status = tel_mailbox_lock(&run->box, TEL_MAILBOX_TAKE, PATIENCE_MS, err);
+    else
+        status = tel_mailbox_open(&run->box, dir, tel_str_from(run->id), TEL_MAILBOX_TAKE,
+                                  PATIENCE_MS, err);
+    if (status == -ESTALE)
+        return refuse_ended(err);
+    return status == -ENOENT ? 0 : status;
+}
+
+static int end_locked(telemetry_run *run, enum telemetry_status verdict, const char *summary,
+                      struct tel_error *err)
+{
+    const struct tel_client_ending ending = {
+        .run_id = tel_str_from(run->id),
+        .line = {run->line, run->line_len},
+        .pos = run->start,
+        .in_journal = run->in_journal,
+        .box = &run->box,
+        .unsaid = {run->unsaid, run->unsaid_len},
+        .status = verdict,
+        .summary = summary,
+        .self_before = &run->self_before,
+        .children_before = &run->children_before,
+    };
+    int status = take_mailbox(run, err);
+
+    if (status == 0)
+        status = tel_client_end(run->client, &ending, err);
+    tel_mailbox_close(&run->box);
+    return status;
+}
+
+static void wait_for_speakers(const telemetry_run *run)
+{
+    while (atomic_load(&run->speakers) > 0)
+        tel_sys_sleep_ns(SPEAKER_PAUSE_NS);
+}
+
+static int end(telemetry_run *run, enum telemetry_status verdict, const char *summary,
+               struct tel_error *err)
+{
+    int status;
+
+    if (!is_of_this_process(run))
+        return tel_fail(err, TELEMETRY_ERR_NOT_OWNER, "the run is that of the parent process",
+                        NULL);
+    if (verdict < TELEMETRY_SUCCESS || verdict > TELEMETRY_PARTIAL)
+        return tel_fail(err, TEL_ERR_INVALID, "the status is none of enum telemetry_status", NULL);
+    if (atomic_exchange(&run->ended, true))
+        return refuse_ended(err);
+    wait_for_speakers(run);
+    pthread_mutex_lock(&run->lock);
+    status = end_locked(run, verdict, summary, err);
+    pthread_mutex_unlock(&run->lock);
+    if (status < 0 && status != TEL_ERR_ENDED)
+        atomic_store(&run->ended, false); /* it can be tried again */
+    return status;
+}
+
+int telemetry_run_end(telemetry_run *run, enum telemetry_status status, const char *summary,
+                      struct telemetry_error *err)
+{
+    struct tel_error own = {0};
+    int result = check(run, &own);
+
+    if (result == 0)
+        result = end(run, status, summary, &own);
+    return tel_client_result(err, &own, result);
+}
+
+void telemetry_run_free(telemetry_run *run)
+{
+    if (run != NULL)
+        free_run(run);
+}

@@ -1,0 +1,112 @@
+/* The journal kept open for events: which file, whole lines, and what happens after a write that did not
+ * go well. */
+#include "event_file.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/places.h"
+#include "support/support.h"
+
+static struct tel_datadir dir;
+static struct tel_event_file file;
+static struct tel_error err;
+
+/* A disk that takes so many bytes of the next line; -1: all. */
+static ssize_t room = -1;
+
+ssize_t __real_tel_sys_write(int fd, const void *buf, size_t len);
+ssize_t __wrap_tel_sys_write(int fd, const void *buf, size_t len);
+
+ssize_t __wrap_tel_sys_write(int fd, const void *buf, size_t len)
+{
+    const size_t take = room >= 0 && (size_t)room < len ? (size_t)room : len;
+
+    if (room == 0)
+        return -ENOSPC;
+    room = -1;
+    return __real_tel_sys_write(fd, buf, take);
+}
+
+static void set_up(void)
+{
+    make_place(&dir, test_dir());
+    tel_event_file_init(&file, &dir, false);
+}
+
+static void tear_down(void)
+{
+    tel_event_file_close(&file);
+}
+
+TestSuite(event_file, .init = set_up, .fini = tear_down);
+
+static int append(uint32_t date, const char *line)
+{
+    return tel_event_file_append(&file, date, tel_str_from(line), &err);
+}
+
+static const char *content(uint32_t date)
+{
+    return read_file(journal_path(dir.raw, date));
+}
+
+Test(event_file, one_file_is_kept_open)
+{
+    int fd;
+
+    cr_expect_eq(append(20261122, "a\n"), 0, "%s", err.message);
+    fd = file.fd;
+    cr_expect_eq(append(20261122, "b\n"), 0);
+    cr_expect_eq(file.fd, fd);
+    cr_expect_str_eq(content(20261122), "a\nb\n");
+}
+
+Test(event_file, the_day_changes_behind_the_same_number)
+{
+    int fd;
+
+    append(20261122, "a\n");
+    fd = file.fd;
+    cr_expect_eq(append(20261123, "b\n"), 0);
+    cr_expect_eq(file.fd, fd, "other threads may be about to use it");
+    cr_expect_eq(append(20261122, "c\n"), 0, "clocks may step back, lines do not");
+    cr_expect_str_eq(content(20261122), "a\n");
+    cr_expect_str_eq(content(20261123), "b\nc\n");
+}
+
+Test(event_file, a_tear_of_somebody_else_is_mended_at_opening)
+{
+    write_file(journal_path(dir.raw, 20261122), "torn", 0600);
+    cr_expect_eq(append(20261122, "a\n"), 0);
+    cr_expect_str_eq(content(20261122), "torn\na\n");
+}
+
+Test(event_file, ones_own_tear_is_mended_with_the_next_line)
+{
+    append(20261122, "a\n");
+    room = 2;
+    cr_expect_eq(append(20261122, "lost\n"), -ENOSPC);
+    cr_expect_eq(append(20261122, "b\n"), 0);
+    cr_expect_str_eq(content(20261122), "a\nlo\nb\n");
+}
+
+Test(event_file, a_full_disk_is_an_error_until_there_is_room)
+{
+    append(20261122, "a\n");
+    room = 0;
+    cr_expect_eq(append(20261122, "lost\n"), -ENOSPC);
+    cr_expect_eq(append(20261122, "lost\n"), -ENOSPC);
+    room = -1;
+    cr_expect_eq(append(20261122, "b\n"), 0);
+    cr_expect_str_eq(content(20261122), "a\nb\n");
+}
+
+Test(event_file, without_a_directory_it_says_so)
+{
+    cr_assert_eq(rmdir(dir.raw), 0);
+    cr_expect_eq(append(20261122, "a\n"), -ENOENT);
+    cr_expect(strstr(err.message, "cannot open ") != NULL);
+}
