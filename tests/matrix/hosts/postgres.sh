@@ -16,5 +16,6 @@ ask 'nonsense'
 pg_ctl -s -D d reload
 ask 'SELECT count(*) FROM t'
 pg_ctl -s -w -D d stop
-grep -E 'PANIC|FATAL' log
+# A connection that is not quite closed when the server stops is told so, now and then.
+grep -E 'PANIC|FATAL' log | grep -v 'administrator command'
 test ! -e d/postmaster.pid
