@@ -35,6 +35,8 @@ struct start {
     char **envp;
     char **with_auxv; /* the array behind whose end lies the auxiliary vector; NULL: none known */
     const char *exe;
+    bool
+        replaced; /* the program has done away with envp since: that is looked at, not brought back */
 };
 
 #define OWNER_NAME "TELEMETRY_RUN_OWNER="
@@ -239,7 +241,9 @@ static void extend_environment(struct memory *memory, struct start *start)
         copy_auxv(out, envp + 1);
         start->with_auxv = memory->environment;
     }
-    environ = start->envp = memory->environment;
+    start->envp = memory->environment;
+    if (!start->replaced)
+        environ = start->envp;
 }
 
 static size_t count_entries(char *const *entries)
@@ -513,8 +517,8 @@ static bool is_own_text(const char *text)
                               text == memory->traceparent || text == run.leader);
 }
 
-/* Leaves what can still be read of the start. The environment is the program's own, unless it has
- * cleared that; false when there is none. */
+/* Leaves what can still be read of the start. The environment is the program's own, unless that does not
+ * know of the run any more; false when there is none. */
 static bool look_again(struct start *start)
 {
     const struct tel_env now = {environ};
@@ -527,6 +531,7 @@ static bool look_again(struct start *start)
         start->envp = environ;
         return true;
     }
+    start->replaced = true;
     for (char **entry = start->envp; *entry != NULL; entry++)
         if (!lies_in_block(start, *entry) && !is_own_text(*entry))
             return false;
@@ -552,6 +557,8 @@ void tel_shim_new_session(pid_t before)
     if (!look_again(&start))
         return;
     inherit(&in, start.envp);
+    if (in.run_id.len == 0)
+        return; /* emptied where it lies: nothing is left that says where to record */
     tel_sys_sigprocmask(SIG_BLOCK, &all, &old);
     if (begin(&start, BEGINS_PENDING, in.run_id, NULL, &err) == 0) {
         atomic_store(&run.ended, false);

@@ -29,6 +29,8 @@ static const struct {
     {"daemon", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"waited-for", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"cleared", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"replaced", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"emptied", NULL, "session success", 2},
     {"two-sessions", NULL, "session success\nsession failed exit code 4 of session", 4},
     /* A daemon's worker is part of the daemon's run. */
     {"leader-with-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
