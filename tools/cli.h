@@ -11,6 +11,7 @@ enum cli_exit {
 /* argv[0] is the command's name. Each returns the exit status of the program. */
 int cmd_add(int argc, char **argv);
 int cmd_collect(int argc, char **argv);
+int cmd_commit(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_event(int argc, char **argv);
 int cmd_exec(int argc, char **argv);

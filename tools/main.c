@@ -25,6 +25,7 @@ static const struct command {
     {"set", "set fields of the run this is started in", cmd_set, false},
     {"add", "add to counts of the run this is started in", cmd_add, false},
     {"status", "say how the run this is started in went", cmd_status, false},
+    {"commit", "record a git commit that the run has made", cmd_commit, false},
     {"sync", "bring the database up to date now", cmd_sync, false},
     {"post", "post runs to the remote API now", cmd_post, false},
     {"collect", "start the collector, or be one", cmd_collect, false},

@@ -2,6 +2,7 @@
  * cost one insert. */
 #include "batch.h"
 
+#include "commit_event.h"
 #include "journal_scan.h"
 #include "store.h"
 
@@ -50,7 +51,8 @@ static int grow(struct tel_batch *batch, struct tel_error *err)
     batch->slots = slots;
     batch->cap = cap;
     for (size_t i = 0; i < batch->count; i++)
-        *find_slot(batch, &batch->lines[i]) = (uint32_t)i + 1;
+        if (batch->lines[i].commit.ptr == NULL)
+            *find_slot(batch, &batch->lines[i]) = (uint32_t)i + 1;
     return 0;
 }
 
@@ -101,6 +103,7 @@ static void read_line(struct tel_batch *batch, struct tel_str line, uint32_t dat
     if (tel_line_is_empty(line))
         return;
     batch->counts.lines++;
+    next->commit = TEL_STR_NONE;
     switch (tel_runline_parse(line, &next->line)) {
     case TEL_LINE_RUN:
         batch->counts.runs++;
@@ -112,6 +115,10 @@ static void read_line(struct tel_batch *batch, struct tel_str line, uint32_t dat
         break;
     case TEL_LINE_EVENT:
         batch->counts.events++;
+        if (tel_commit_is_likely(line)) {
+            next->commit = line;
+            batch->count++;
+        }
         break;
     case TEL_LINE_BAD:
         batch->counts.bad++;

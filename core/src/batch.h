@@ -15,6 +15,7 @@ struct tel_batch_counts {
 };
 
 struct tel_batch_line {
+    struct tel_str commit; /* an event line that may be of a commit; then nothing else is filled */
     struct tel_runline line; /* borrowed from the text that was read */
     struct tel_journal_pos pos;
     uint32_t hash; /* private */

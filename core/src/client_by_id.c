@@ -1,6 +1,7 @@
 /* Runs of telemetry/client.h by their ids alone: found in the journal, spoken for as the CLI does. */
 #include "client_internal.h"
 
+#include "git_commit.h"
 #include "lookup.h"
 #include "values.h"
 #include "voice.h"
@@ -28,6 +29,24 @@ int telemetry_event_by_id(telemetry_client *client, const char *run_id, const ch
 
     if (status == 0)
         status = tel_voice_event(&voice, tel_str_from(type), tel_str_from(payload_json), &own);
+    return tel_client_result(err, &own, status);
+}
+
+int telemetry_commit_by_id(telemetry_client *client, const char *run_id, const char *directory,
+                           const char *revision, struct telemetry_error *err)
+{
+    char memory[TEL_COMMIT_PAYLOAD_MAX];
+    struct tel_error own = {0};
+    struct tel_voice voice;
+    struct tel_buf payload;
+    int status = find(&voice, client, run_id, &own);
+
+    tel_buf_init(&payload, memory, sizeof memory);
+    if (status == 0)
+        status = tel_git_commit_put(&payload, directory != NULL ? directory : ".",
+                                    revision != NULL ? revision : "HEAD", &own);
+    if (status == 0)
+        status = tel_voice_event(&voice, TEL_STR(TEL_COMMIT_TYPE), tel_buf_view(&payload), &own);
     return tel_client_result(err, &own, status);
 }
 

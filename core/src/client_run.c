@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "event_line.h"
+#include "git_commit.h"
 #include "values.h"
 
 #include <errno.h>
@@ -354,6 +355,25 @@ int telemetry_run_log_event(telemetry_run *run, const char *type, const char *pa
         return telemetry_event_by_id(run->client, run->id, type, payload_json, err);
     if (status == 0)
         status = log_event(run, tel_str_from(type), tel_str_from(payload_json), &own);
+    return tel_client_result(err, &own, status);
+}
+
+int telemetry_run_commit(telemetry_run *run, const char *directory, const char *revision,
+                         struct telemetry_error *err)
+{
+    char memory[TEL_COMMIT_PAYLOAD_MAX];
+    struct tel_error own = {0};
+    struct tel_buf payload;
+    int status = check(run, &own);
+
+    if (status == 0 && !is_of_this_process(run))
+        return telemetry_commit_by_id(run->client, run->id, directory, revision, err);
+    tel_buf_init(&payload, memory, sizeof memory);
+    if (status == 0)
+        status = tel_git_commit_put(&payload, directory != NULL ? directory : ".",
+                                    revision != NULL ? revision : "HEAD", &own);
+    if (status == 0)
+        status = log_event(run, TEL_STR(TEL_COMMIT_TYPE), tel_buf_view(&payload), &own);
     return tel_client_result(err, &own, status);
 }
 

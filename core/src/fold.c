@@ -337,8 +337,10 @@ static int put_lines(struct tel_fold *fold, struct tel_error *err)
     struct tel_batch *batch = &fold->batch;
 
     for (size_t i = 0; i < batch->count; i++) {
-        int status =
-            tel_store_put_run(fold->store, &batch->lines[i].line, &batch->lines[i].pos, err);
+        const struct tel_batch_line *line = &batch->lines[i];
+        int status = line->commit.ptr != NULL
+                         ? tel_store_put_commit(fold->store, line->commit, err)
+                         : tel_store_put_run(fold->store, &line->line, &line->pos, err);
 
         if (status == TEL_ERR_INVALID)
             batch->counts.bad++;

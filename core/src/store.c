@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "commit_event.h"
 #include "db.h"
 #include "quarantine.h"
 #include "rows.h"
@@ -29,6 +30,7 @@ enum statement {
     CURSOR_PUT,
     CURSOR_FORGET,
     RUN_STATE,
+    PUT_COMMIT,
     PRIME,
     STATEMENTS
 };
@@ -47,6 +49,10 @@ static const char *const statement_texts[STATEMENTS] = {
                   " p.journal_date, p.journal_offset, p.journal_length, p.scope"
                   " FROM agent_runs r LEFT JOIN run_process p ON p.run_id = r.run_id"
                   " WHERE r.run_id = ?",
+    [PUT_COMMIT] = "INSERT INTO commits (commit_hash, run_id, agent_name, repo, branch,"
+                   " commit_date, author, message, files_changed, insertions, deletions, created_at)"
+                   " VALUES (?1, ?2, (SELECT agent_name FROM agent_runs WHERE run_id = ?2),"
+                   " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, datetime(?11)) ON CONFLICT DO NOTHING",
     [PRIME] = "UPDATE fold_prime SET count = count + 1 WHERE id = 1",
 };
 
@@ -531,6 +537,43 @@ int tel_store_put_run(struct tel_store *store, const struct tel_runline *line,
                       const struct tel_journal_pos *pos, struct tel_error *err)
 {
     return tel_rows_put(store->rows, line, pos, err);
+}
+
+static int put_commit(struct tel_store *store, const struct tel_commit_event *event,
+                      struct tel_error *err)
+{
+    const struct tel_commit *commit = &event->commit;
+    const struct tel_str texts[] = {commit->hash, event->run_id,  commit->repo,   commit->branch,
+                                    commit->date, commit->author, commit->message};
+    const int64_t counts[] = {commit->files_changed, commit->insertions, commit->deletions};
+    int at = 0;
+    sqlite3_stmt *stmt;
+    int status = get_statement(store, PUT_COMMIT, &stmt, err);
+
+    if (status < 0)
+        return status;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        tel_db_bind(stmt, ++at, texts[i]);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        sqlite3_bind_int64(stmt, ++at, counts[i]);
+    tel_db_bind(stmt, ++at, event->timestamp);
+    return tel_db_step(stmt, err);
+}
+
+int tel_store_put_commit(struct tel_store *store, struct tel_str event_line, struct tel_error *err)
+{
+    struct tel_commit_event event;
+    struct tel_buf memory;
+    char *space = malloc(2 * event_line.len);
+    int status = 0;
+
+    if (space == NULL)
+        return tel_fail_sys(err, -ENOMEM, "cannot read an event", NULL);
+    tel_buf_init(&memory, space, 2 * event_line.len);
+    if (tel_commit_read(event_line, &memory, &event))
+        status = put_commit(store, &event, err);
+    free(space);
+    return status;
 }
 
 /* Three columns from first on; nowhere when they are NULL. */

@@ -53,6 +53,10 @@ bool tel_store_accepts(const struct tel_runline *line);
 int tel_store_put_run(struct tel_store *store, const struct tel_runline *line,
                       const struct tel_journal_pos *pos, struct tel_error *err);
 
+/* Makes the row of commits that an event line asks for; nothing when it is of no commit, or of one that
+ * has a row already. */
+int tel_store_put_commit(struct tel_store *store, struct tel_str event_line, struct tel_error *err);
+
 /* What the database knows of how a run ended; strings are NUL-terminated and cut to fit. */
 struct tel_run_state {
     bool found;

@@ -54,7 +54,7 @@ Test(cli, version_and_help)
 Test(cli, every_command_has_help_with_an_example)
 {
     static const char *const commands[] = {"exec", "runs", "show", "event", "set", "add",
-                                           "status", "sync", "collect", "doctor"};
+                                           "status", "commit", "sync", "collect", "doctor"};
 
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         struct run_result result = telemetry(commands[i], "--help");

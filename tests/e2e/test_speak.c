@@ -150,6 +150,44 @@ Test(speak, events_take_pairs_or_json)
     cr_expect_str_eq(field_of(last_line(), "status"), "\"success\"", "the last line is a run line");
 }
 
+/* --- commits ---------------------------------------------------------------------------------- */
+
+#define GIT "git -c user.name=Me -c user.email=me@example.org -c init.defaultBranch=trunk "
+
+Test(speak, commits_are_rows_that_a_rebuild_keeps)
+{
+    static const char sql[] =
+        "SELECT agent_name = (SELECT agent_name FROM agent_runs), repo, branch, author, message, "
+        "files_changed, insertions, deletions, length(commit_hash), run_id = (SELECT run_id FROM "
+        "agent_runs), commit_date <> '', created_at <> '' FROM commits ORDER BY message";
+    const char *expected;
+    const char *found;
+
+    assert_ok(
+        script(text("unset LD_PRELOAD; mkdir work; cd work; " GIT "init -q;"
+                    "printf 'a\\nb\\n' >one; " GIT "add .; " GIT "commit -qm first && $T commit &&"
+                    "echo c >one; echo d >two; " GIT "add .;" GIT "commit -qm 'second \"q\"' &&"
+                    "$T commit && $T commit HEAD && $T commit HEAD~1")));
+    expected = "1|work|trunk|Me <me@example.org>|first|1|2|0|40|1|1|1\n"
+               "1|work|trunk|Me <me@example.org>|second \"q\"|2|2|2|40|1|1|1";
+    cr_expect_str_eq(sql_text(base_dir(), sql), expected);
+    found = sql_text(base_dir(), "SELECT * FROM commits ORDER BY 1");
+    end_collectors(base_dir(), SIGTERM);
+    assert_ok(run(LIST("sh", "-c", text("rm %s/db/*", base_dir())), NULL));
+    cr_assert_eq(telemetry("sync").status, 0);
+    cr_expect_str_eq(sql_text(base_dir(), "SELECT * FROM commits ORDER BY 1"), found);
+}
+
+Test(speak, what_is_no_commit_is_refused)
+{
+    const struct run_result result = script(
+        "cd /; $T commit; echo $?; $T commit -- --all; echo $?; $T event commit a=1; echo $?");
+
+    cr_expect_str_eq(result.out, "2\n2\n0\n");
+    cr_expect(contains(result.err, "git knows no commit 'HEAD' here"), "%s", result.err);
+    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*) FROM commits"), "0");
+}
+
 /* --- what is refused -------------------------------------------------------------------------- */
 
 Test(speak, outside_of_a_run_it_says_so)

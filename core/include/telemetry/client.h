@@ -183,6 +183,11 @@ TELEMETRY_API int telemetry_run_set_count(telemetry_run *run, const char *field,
 TELEMETRY_API int telemetry_run_add(telemetry_run *run, const char *field, int64_t value,
                                     struct telemetry_error *err);
 
+/* Records a git commit that the run has made, as a row of the table commits: revision (NULL: HEAD) of the
+ * repository that directory (NULL: the working directory) lies in. Runs git. */
+TELEMETRY_API int telemetry_run_commit(telemetry_run *run, const char *directory,
+                                       const char *revision, struct telemetry_error *err);
+
 /* Ends the run. summary is its error_summary (of a success, its output_summary); NULL leaves what was
  * set. Its line is in the journal when this returns, and usually its row in the database.
  * TELEMETRY_ERR_ENDED when it has ended before. When not even the collector takes the line (a full disk)
@@ -209,6 +214,9 @@ TELEMETRY_API int telemetry_set_count_by_id(telemetry_client *client, const char
 TELEMETRY_API int telemetry_add_by_id(telemetry_client *client, const char *run_id,
                                       const char *field, int64_t value,
                                       struct telemetry_error *err);
+TELEMETRY_API int telemetry_commit_by_id(telemetry_client *client, const char *run_id,
+                                         const char *directory, const char *revision,
+                                         struct telemetry_error *err);
 TELEMETRY_API int telemetry_end_by_id(telemetry_client *client, const char *run_id,
                                       enum telemetry_status status, const char *summary,
                                       struct telemetry_error *err);
