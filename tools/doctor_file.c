@@ -12,15 +12,27 @@ enum { SHOWN = 60 }; /* bytes of a value, or of a line */
 
 /* --- values ---------------------------------------------------------------------------------- */
 
+/* A line that was meant to set the token shows it, however its name is spelt. */
+static bool is_about_token(struct tel_str text)
+{
+    for (size_t i = 0; i + 3 <= text.len; i++)
+        if (tel_str_is_nocase((struct tel_str){text.ptr + i, 3}, "tok"))
+            return true;
+    return false;
+}
+
 static void warn_of_line(struct doctor *doctor, const char *advice,
                          const struct tel_config_problem *problem)
 {
-    const struct tel_str value = tel_str_cut_utf8(problem->value, SHOWN);
+    const bool secret =
+        is_about_token(problem->name) || (problem->name.len == 0 && is_about_token(problem->value));
+    const struct tel_str value =
+        secret ? TEL_STR("(not shown)") : tel_str_cut_utf8(problem->value, SHOWN);
 
     doctor_warn(doctor, advice, "%s:%u: %.*s%s'%.*s%s': %s", doctor->context.file.path,
                 problem->line, (int)problem->name.len, problem->name.ptr,
                 problem->name.len > 0 ? " = " : "", (int)value.len, value.ptr,
-                value.len < problem->value.len ? "..." : "", problem->why);
+                !secret && value.len < problem->value.len ? "..." : "", problem->why);
 }
 
 static void report_line(struct doctor *doctor, const struct tel_config_problem *problem)

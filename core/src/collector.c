@@ -472,12 +472,13 @@ static int next_due(void *arg, const struct tel_due_filter *filter, int64_t *out
     return store == NULL ? -EIO : tel_store_next_due(store, filter, out_ns, err);
 }
 
-/* A run that is still watched may have said how it ended; the kernel has not. */
-static bool may_post(void *arg, struct tel_str run_id)
+/* A run that is still watched may have said how it ended; the kernel has not. A section ends when its
+ * process says so. */
+static bool may_post(void *arg, const struct tel_due *due)
 {
     const struct collector *collector = arg;
 
-    return !tel_live_has(collector->live, run_id);
+    return due->scope || !tel_live_has(collector->live, due->run_id);
 }
 
 static void note_posted(void *arg, const struct tel_post_report *report)

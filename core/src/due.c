@@ -16,7 +16,7 @@
 
 static const char due_text[] =
     "SELECT p.run_id, p.journal_date, p.journal_offset, p.journal_length, r.api_retry_count,"
-    " p.post_after IS NOT NULL" FROM_PENDING ENDED " AND" IS_DUE " ORDER BY p.post_after";
+    " p.post_after IS NOT NULL, p.scope" FROM_PENDING ENDED " AND" IS_DUE " ORDER BY p.post_after";
 static const char next_text[] = "SELECT min(p.post_after)" FROM_PENDING ENDED " AND NOT" IS_DUE;
 static const char pending_text[] =
     "SELECT sum(r.status <> 'running' AND" IS_DUE "), sum(r.status <> 'running' AND NOT" IS_DUE
@@ -70,6 +70,7 @@ int tel_due_each(sqlite3 *db, const struct tel_due_filter *filter, tel_due_fn *f
             .last_line = {(uint32_t)sqlite3_column_int64(stmt, 1),
                           (uint32_t)sqlite3_column_int64(stmt, 3),
                           (uint64_t)sqlite3_column_int64(stmt, 2)},
+            .scope = sqlite3_column_int(stmt, 6) != 0,
             .retries = next_retry(sqlite3_column_int64(stmt, 4), sqlite3_column_int(stmt, 5) != 0),
         };
 

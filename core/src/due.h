@@ -18,6 +18,7 @@ struct tel_due {
     struct tel_str run_id;
     struct tel_journal_pos last_line;
     unsigned retries; /* how many the next attempt makes it: 0 for the first */
+    bool scope;       /* a section of a process, which may go on */
 };
 
 /* Calls fn for each such run, never tried ones first, then in the order of their times. A nonzero

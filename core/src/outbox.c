@@ -238,6 +238,8 @@ static void start_poster(struct tel_outbox *outbox)
             tel_fail(&outbox->trouble, -ENOENT,
                      "telemetry-post is not installed; nothing can be posted without it", NULL);
     else
+        status = tel_datadir_prepare_run(outbox->options.dir, &outbox->trouble);
+    if (status == 0)
         status =
             tel_poster_start(outbox->options.program, &outbox->pid, &outbox->fd, &outbox->trouble);
     if (status == 0)
@@ -409,7 +411,7 @@ static int consider(void *arg, const struct tel_due *due)
     const int target = target_of(outbox, due->run_id);
 
     if (target == NOWHERE || due->run_id.len >= TEL_RUN_ID_MAX || is_given(outbox, due->run_id) ||
-        (source->may_post != NULL && !source->may_post(source->arg, due->run_id)))
+        (source->may_post != NULL && !source->may_post(source->arg, due)))
         return 0;
     if (outbox->targets[target].resting_until > look->now) {
         if (look->rested_at == 0 || look->rested_at > outbox->targets[target].resting_until)

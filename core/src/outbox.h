@@ -17,7 +17,7 @@ struct tel_outbox_source {
                     struct tel_error *err);
     int (*next_due)(void *arg, const struct tel_due_filter *filter, int64_t *out_ns,
                     struct tel_error *err);
-    bool (*may_post)(void *arg, struct tel_str run_id);
+    bool (*may_post)(void *arg, const struct tel_due *due);
     void (*report)(void *arg, const struct tel_post_report *report);
     void *arg;
 };

@@ -240,7 +240,8 @@ static bool knows_of_posting(const struct tel_query *query)
 {
     return query->has_run_table && query->has_run[TEL_RUN_API_POSTED] &&
            query->has_run[TEL_RUN_API_RETRY_COUNT] && query->has_process[TEL_PROC_POST] &&
-           query->has_process[TEL_PROC_POST_ERROR] && query->has_process[TEL_PROC_POST_AFTER];
+           query->has_process[TEL_PROC_POST_ERROR] && query->has_process[TEL_PROC_POST_AFTER] &&
+           query->has_process[TEL_PROC_SCOPE];
 }
 
 static void put_filter(struct request *request, const struct tel_query *query,

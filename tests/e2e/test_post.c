@@ -728,3 +728,29 @@ Test(post, what_doctor_says)
     cr_expect(contains(result.out, "does not begin with https://"), "%s", result.out);
     cr_expect(contains(result.out, "neither true nor false"), "%s", result.out);
 }
+
+/* A token in the wrong place of a configuration file. */
+Test(post, what_doctor_does_not_say)
+{
+    const char *file = text("%s/telemetry.conf", test_dir());
+    struct run_result result;
+
+    write_file(file, "[defaults]\nMETRICS_API_TOKN = " TOKEN "\nMETRICS_API_TOKEN " TOKEN "\n",
+               0600);
+    result = run(LIST(cli_path(), "doctor"), base_env_and(LIST(text("TELEMETRY_CONFIG=%s", file))));
+    cr_expect(contains(result.out, "did you mean METRICS_API_TOKEN?"), "%s", result.out);
+    cr_expect_not(contains(result.out, TOKEN), "%s", result.out);
+}
+
+/* Where none may run, people post by hand. */
+Test(post, without_any_collector)
+{
+    const struct http_server server = http_start("200\n");
+    const char *const *env =
+        posting_env_and(base_dir(), &server, "/runs", LIST("TELEMETRY_COLLECTOR=off"));
+
+    cr_assert_eq(run(LIST("/bin/true"), env).status, 0);
+    cr_assert_eq(run(LIST(cli_path(), "post"), env).status, 0);
+    cr_expect_str_eq(sql_text(base_dir(), counts_sql), "1|1|0");
+    cr_expect_eq(http_count(&server), 1);
+}

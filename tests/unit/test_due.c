@@ -159,3 +159,23 @@ Test(due, found_by_the_index)
                          "WHERE post = 1"),
                   NULL);
 }
+
+static int note_scope(void *arg, const struct tel_due *due)
+{
+    const char **list = arg;
+
+    *list = text("%s%s:%d ", *list, view_text(due->run_id), due->scope);
+    return 0;
+}
+
+Test(due, sections_of_a_process)
+{
+    const struct tel_due_filter filter = at_noon();
+    const char *list = "";
+
+    fold_lines(
+        text("%s%s", ended("a", "true"), changed_line(ended("b", "true"), "scope", "true", NULL)));
+    cr_assert_eq(tel_store_each_due(tel_fold_store(fold, NULL), &filter, note_scope, &list, NULL),
+                 0);
+    cr_expect_str_eq(list, "a:0 b:1 ");
+}
