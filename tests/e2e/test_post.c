@@ -235,6 +235,24 @@ Test(post, does_not_wait_for_an_hour)
     cr_expect_eq(http_count(&server), 1);
 }
 
+/* A collector that stays makes the later attempts by itself. */
+Test(post, later_by_a_collector_that_stays, .timeout = 90)
+{
+    const struct http_server server = http_start("429 Retry-After=10\n200\n");
+    struct program *collector =
+        start(&(struct run_options){.argv = LIST(cli_path(), "collect", "--foreground"),
+                                    .env = base_env(),
+                                    .timeout_ms = 80000});
+
+    cr_assert(file_appears(text("%s/run", base_dir())));
+    record_posted(&server, "/bin/true");
+    cr_assert(http_counts(&server, 2));
+    cr_expect_geq(pause_before(&server, 1), 9.5);
+    cr_assert(posted("1|1|1"));
+    kill(program_pid(collector), SIGTERM);
+    cr_expect_eq(finish(collector).status, 0);
+}
+
 /* The server has said that it has the run; that the rest takes its time is no reason to repeat it. */
 Test(post, a_slow_answer_counts_once, .timeout = 60)
 {
