@@ -25,6 +25,7 @@ enum {
 
 enum statement {
     BEGIN,
+    SCHEMA_COOKIE,
     COMMIT,
     CURSOR_GET,
     CURSOR_PUT,
@@ -37,6 +38,7 @@ enum statement {
 
 static const char *const statement_texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
+    [SCHEMA_COOKIE] = "PRAGMA schema_version",
     [COMMIT] = "COMMIT",
     [CURSOR_GET] =
         "SELECT inode, born_ns, offset, bad_lines FROM fold_cursor WHERE journal_date = ?",
@@ -86,6 +88,7 @@ struct tel_store {
     int busy_ms;
     int64_t wal_pages; /* -1: nothing committed yet */
     int64_t page_size;
+    int64_t schema_cookie; /* SQLite's own count of changes to the schema, when it was last looked at */
     mode_t file_mode;
     char path[TEL_PATH_MAX]; /* of the database, as configured */
     char run[TEL_PATH_MAX];
@@ -454,9 +457,38 @@ static int run_statement(struct tel_store *store, enum statement which, struct t
     return status < 0 ? status : tel_db_step(stmt, err);
 }
 
+/* Another program may have made the schema a newer one since the database was opened. */
+static int check_schema(struct tel_store *store, struct tel_error *err)
+{
+    sqlite3_stmt *stmt;
+    int64_t cookie = -1;
+    int status = get_statement(store, SCHEMA_COOKIE, &stmt, err);
+
+    if (status == 0)
+        status = tel_db_step(stmt, err);
+    if (status == 1) {
+        cookie = sqlite3_column_int64(stmt, 0);
+        sqlite3_reset(stmt);
+        status = 0;
+    }
+    if (status < 0 || cookie == store->schema_cookie)
+        return status;
+    status = tel_schema_check(store->db, err);
+    if (status == 0)
+        store->schema_cookie = cookie;
+    return status;
+}
+
 int tel_store_begin(struct tel_store *store, struct tel_error *err)
 {
-    return run_statement(store, BEGIN, err);
+    int status = run_statement(store, BEGIN, err);
+
+    if (status < 0)
+        return status;
+    status = check_schema(store, err);
+    if (status < 0)
+        tel_store_rollback(store);
+    return status;
 }
 
 int tel_store_commit(struct tel_store *store, struct tel_error *err)

@@ -277,6 +277,19 @@ Test(store, leaves_a_newer_schema_untouched)
     cr_expect_str_eq(set_aside, "");
 }
 
+/* A later version of the Python client completes the schema while a collector serves. */
+Test(store, notices_a_schema_that_becomes_newer)
+{
+    open_store();
+    put(start_line("r1", 1));
+    make_database("ALTER TABLE agent_runs ADD COLUMN later TEXT;"
+                  "INSERT INTO schema_migrations (version) VALUES (6)");
+    cr_expect_eq(tel_store_begin(store, &err), TEL_ERR_SCHEMA);
+    cr_expect(strstr(err.message, "schema version 6") != NULL, "%s", err.message);
+    make_database("INSERT INTO schema_migrations (version) VALUES (7)"); /* nothing is locked */
+    cr_expect_str_eq(sql("SELECT max(version) FROM schema_migrations"), "7");
+}
+
 /* --- files that are no database --------------------------------------------------------------- */
 
 static void expect_set_aside(void)
