@@ -68,7 +68,7 @@ static int spawn(const char *program, int fd, char **entries, pid_t *pid)
     const pid_t child = vfork();
 
     if (child == 0)
-        become(program, fd, entries, &error);
+        become(program, fd, entries, &error); // NOLINT(clang-analyzer-unix.Vfork)
     if (child < 0)
         return -errno;
     if (error == 0)

@@ -453,7 +453,7 @@ static int wait_for_lock(struct poster *poster, const char *path, struct tel_err
 static int wait_ms(const struct poster *poster)
 {
     const int64_t now = now_ns();
-    int64_t next = now + 60 * 1000 * MS;
+    int64_t next = now + 60000 * MS;
 
     for (const struct task *task = poster->tasks; task != NULL; task = task->next) {
         int64_t at = task->due_ns;
@@ -490,7 +490,7 @@ static int serve(struct poster *poster, struct tel_error *err)
             break;
         /* A journal that takes nothing is not waited for without an end. */
         if (poster->leaving && patience_ns == 0)
-            patience_ns = now_ns() + 2 * TEL_HTTP_TIMEOUT_MS * MS;
+            patience_ns = now_ns() + MS * 2 * TEL_HTTP_TIMEOUT_MS;
         if (patience_ns != 0 && now_ns() > patience_ns)
             break;
         tel_http_wait(poster->http, poster->leaving ? -1 : poster->fd, wait_ms(poster), take_answer,

@@ -30,7 +30,7 @@ struct tel_post_order {
     struct tel_journal_pos line; /* RUN: its last one */
     char run_id[TEL_RUN_ID_MAX];
 };
-#define TEL_POST_ORDER_MAX (sizeof(struct tel_post_order) + 2 * TEL_PATH_MAX)
+#define TEL_POST_ORDER_MAX (sizeof(struct tel_post_order) + (size_t)2 * TEL_PATH_MAX)
 
 enum tel_post_outcome {
     TEL_POST_READY = 1, /* no run's: it is the only poster now, and takes orders */
