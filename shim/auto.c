@@ -35,8 +35,6 @@ struct start {
     char **envp;
     char **with_auxv; /* the array behind whose end lies the auxiliary vector; NULL: none known */
     const char *exe;
-    bool
-        replaced; /* the program has done away with envp since: that is looked at, not brought back */
 };
 
 #define OWNER_NAME "TELEMETRY_RUN_OWNER="
@@ -47,6 +45,7 @@ struct memory {
     struct tel_recorder recorder;
     char run_id[sizeof "TELEMETRY_RUN_ID=" + TEL_RUN_ID_MAX];
     char owner[OWNER_ENTRY];
+    char *leader; /* owner of a run that began at setsid: shared with forked children */
     char traceparent[sizeof "TRACEPARENT=" + TEL_TRACEPARENT_LEN];
     char *environment[]; /* the host's entries behind ours */
 };
@@ -56,9 +55,7 @@ static struct {
     struct memory *memory; /* NULL: nothing is recorded here */
     pid_t pid;             /* a forked child has another one */
     const volatile char
-        *own; /* 1, but 0 in forked children; NULL: the shim has nothing to do here */
-    char *
-        leader; /* a run that began at setsid: its entry for OWNER_NAME, shared with forked children */
+        *own;          /* 1, but 0 in forked children; NULL: the shim has nothing to do here */
     atomic_bool ended; /* exactly one end for each run */
     atomic_bool silent;
     bool
@@ -97,9 +94,9 @@ static bool is_run(void)
 {
     if (*run.own != 0)
         return tel_sys_getpid() == run.pid;
-    return run.leader != NULL &&
+    return run.memory->leader != NULL &&
            tel_recorder_inherit(&run.memory->recorder,
-                                tel_str_from(run.leader + sizeof OWNER_NAME - 1));
+                                tel_str_from(run.memory->leader + sizeof OWNER_NAME - 1));
 }
 
 static bool may_end(void)
@@ -116,9 +113,9 @@ static bool passes_on(void)
     const int64_t age_ns = tel_clock_boottime_ns() - run.memory->recorder.began_boot_ns;
     struct tel_buf owner;
 
-    if (run.leader == NULL || *run.own == 0 || age_ns > SOON_S * INT64_C(1000000000))
+    if (run.memory->leader == NULL || *run.own == 0 || age_ns > SOON_S * INT64_C(1000000000))
         return false;
-    tel_buf_init(&owner, run.leader + sizeof OWNER_NAME - 1, TEL_OWNER_MAX);
+    tel_buf_init(&owner, run.memory->leader + sizeof OWNER_NAME - 1, TEL_OWNER_MAX);
     return tel_recorder_pass(&run.memory->recorder, &owner);
 }
 
@@ -219,17 +216,20 @@ static void copy_auxv(char **out, char *const *auxv)
     }
 }
 
+static char *owner_entry(struct memory *memory)
+{
+    return memory->leader != NULL ? memory->leader : memory->owner;
+}
+
 /* Later images find the run in new entries, first in an array of our own. The original block is left as
  * it is: hosts clear it, walk it, and write their process title over it. */
 static void extend_environment(struct memory *memory, struct start *start)
 {
     char **envp = start->envp;
     char **out = memory->environment;
-    char *const owner = run.leader != NULL ? run.leader : memory->owner;
 
-    *out++ = join_entry(memory->run_id, sizeof memory->run_id,
-                        "TELEMETRY_RUN_ID=", memory->recorder.run_id);
-    *out++ = join_entry(owner, OWNER_ENTRY, OWNER_NAME, memory->recorder.owner_text);
+    *out++ = memory->run_id;
+    *out++ = owner_entry(memory);
     if (memory->recorder.traceparent[0] != '\0')
         *out++ = join_entry(memory->traceparent, sizeof memory->traceparent,
                             "TRACEPARENT=", memory->recorder.traceparent);
@@ -241,9 +241,32 @@ static void extend_environment(struct memory *memory, struct start *start)
         copy_auxv(out, envp + 1);
         start->with_auxv = memory->environment;
     }
-    start->envp = memory->environment;
-    if (!start->replaced)
-        environ = start->envp;
+    environ = start->envp = memory->environment;
+}
+
+/* A program may have put texts of its own into the arrays it was given, and released them since. What
+ * the kernel laid out lies between the arguments and the program's path, for good. */
+static bool lies_in_block(const struct start *start, const char *text)
+{
+    return text > (const char *)start->argv && text < start->exe;
+}
+
+static bool is_own_text(const char *text)
+{
+    const struct memory *memory = run.memory;
+
+    return memory != NULL && (text == memory->run_id || text == memory->owner ||
+                              text == memory->traceparent || text == memory->leader);
+}
+
+/* The same for a run that begins in the middle of a program. The array may be the program's by now, and so
+ * may what it points to (perl releases both): it stays, and only what is nobody's is replaced in it. */
+static void change_environment(struct memory *memory, const struct start *start)
+{
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
+        if ((lies_in_block(start, *entry) || is_own_text(*entry)) && is_ours(*entry))
+            *entry = tel_str_starts(tel_str_from(*entry), OWNER_NAME) ? owner_entry(memory)
+                                                                      : memory->run_id;
 }
 
 static size_t count_entries(char *const *entries)
@@ -331,9 +354,15 @@ static int record(struct memory *memory, struct start *start, enum beginning beg
     if (beginning == CONTINUES)
         return tel_recorder_continue(&memory->recorder, &subject, run_id, owner, err);
     status = tel_recorder_start(&memory->recorder, &subject, err);
-    if (status == 0)
+    if (status < 0)
+        return status;
+    join_entry(memory->run_id, sizeof memory->run_id, "TELEMETRY_RUN_ID=", memory->recorder.run_id);
+    join_entry(owner_entry(memory), OWNER_ENTRY, OWNER_NAME, memory->recorder.owner_text);
+    if (beginning == BEGINS)
         extend_environment(memory, start);
-    return status;
+    else
+        change_environment(memory, start);
+    return 0;
 }
 
 /* One page that forked children share; NULL without. */
@@ -360,12 +389,12 @@ static int begin(struct start *start, enum beginning beginning, struct tel_str r
         return tel_fail(err, -ENOMEM, "no memory", NULL);
     memory = (struct memory *)(void *)(mark + page);
     tel_clock_use(tel_vdso_clock(getauxval(AT_SYSINFO_EHDR)));
-    run.leader = beginning == BEGINS_PENDING ? map_shared(page) : NULL;
+    if (beginning == BEGINS_PENDING)
+        memory->leader = map_shared(page);
     status = record(memory, start, beginning, run_id, owner, err);
     if (status < 0) {
-        if (run.leader != NULL)
-            tel_sys_unmap(run.leader, page);
-        run.leader = NULL;
+        if (memory->leader != NULL)
+            tel_sys_unmap(memory->leader, page);
         tel_sys_unmap(mark, page + size);
         return status;
     }
@@ -502,21 +531,6 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 
 /* --- a session of its own ---------------------------------------------------------------------- */
 
-/* A program may have put texts of its own into the arrays it was given, and released them since. What
- * the kernel laid out lies between the arguments and the program's path, for good. */
-static bool lies_in_block(const struct start *start, const char *text)
-{
-    return text > (const char *)start->argv && text < start->exe;
-}
-
-static bool is_own_text(const char *text)
-{
-    const struct memory *memory = run.memory;
-
-    return memory != NULL && (text == memory->run_id || text == memory->owner ||
-                              text == memory->traceparent || text == run.leader);
-}
-
 /* Leaves what can still be read of the start. The environment is the program's own, unless that does not
  * know of the run any more; false when there is none. */
 static bool look_again(struct start *start)
@@ -531,7 +545,6 @@ static bool look_again(struct start *start)
         start->envp = environ;
         return true;
     }
-    start->replaced = true;
     for (char **entry = start->envp; *entry != NULL; entry++)
         if (!lies_in_block(start, *entry) && !is_own_text(*entry))
             return false;
@@ -562,7 +575,6 @@ void tel_shim_new_session(pid_t before)
     tel_sys_sigprocmask(SIG_BLOCK, &all, &old);
     if (begin(&start, BEGINS_PENDING, in.run_id, NULL, &err) == 0) {
         atomic_store(&run.ended, false);
-        run.start = start;
         tel_debug(in.debug, "recorded as ", run.memory->recorder.run_id, NULL);
     }
     tel_sys_sigprocmask(SIG_SETMASK, &old, NULL);

@@ -30,6 +30,8 @@ static const struct {
     {"waited-for", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"cleared", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"replaced", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"released", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"compared", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"emptied", NULL, "session success", 2},
     {"two-sessions", NULL, "session success\nsession failed exit code 4 of session", 4},
     /* A daemon's worker is part of the daemon's run. */
