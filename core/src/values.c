@@ -146,11 +146,12 @@ static void take_set(struct tel_values *values, int field, const struct tel_json
 
 static void take_add(struct tel_values *values, int field, const struct tel_json_member *member)
 {
-    int64_t *add = &values->add[field - TEL_RUN_ITEMS_DISCOVERED];
+    int64_t *add;
     int64_t count;
 
     if (!tel_values_is_count(field) || !read_count(member->value, &count))
         return;
+    add = &values->add[field - TEL_RUN_ITEMS_DISCOVERED];
     *add = sum_of(*add, count);
     values->any = true;
 }
