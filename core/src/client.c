@@ -228,6 +228,7 @@ static int take_config(struct telemetry_client *client, const struct telemetry_c
         return tel_fail(err, TEL_ERR_INVALID, "struct telemetry_config: size is not set", NULL);
     if (config != NULL)
         own = *config;
+    client->post_wait_ms = own.post_wait_ms > 0 ? own.post_wait_ms : 0;
     snprintf(wait, sizeof wait, "%d", own.wait_ms);
     memcpy(
         settings,

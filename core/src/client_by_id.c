@@ -180,6 +180,9 @@ int telemetry_end_by_id(telemetry_client *client, const char *run_id, enum telem
                         const char *summary, struct telemetry_error *err)
 {
     struct tel_error own = {0};
+    int result = end(client, run_id, status, summary, &own);
 
-    return tel_client_result(err, &own, end(client, run_id, status, summary, &own));
+    if (result == 0 && client->post_wait_ms > 0)
+        result = tel_client_wait_posted(client, tel_str_from(run_id), client->post_wait_ms, &own);
+    return tel_client_result(err, &own, result);
 }

@@ -21,6 +21,7 @@ struct telemetry_client {
     int64_t id_second;             /* ids of the same second count up */
     unsigned id_count;
 
+    int post_wait_ms;         /* how long an end waits for the remote API; 0: not at all */
     struct tel_config config; /* does not change, as opposed to that of recorder */
     char **environment;       /* a copy, in one piece with its texts */
     struct tel_env env;
@@ -78,6 +79,12 @@ int tel_client_fold(telemetry_client *client, bool all, int busy_ms, struct tel_
 int tel_client_commit(telemetry_client *client, struct tel_str run_id,
                       const struct tel_journal_pos *pos, struct tel_str line,
                       struct tel_error *err);
+
+/* --- posting: client_post.c --------------------------------------------------------------------- */
+
+/* telemetry_wait_posted, with an error of our own. */
+int tel_client_wait_posted(telemetry_client *client, struct tel_str run_id, int timeout_ms,
+                           struct tel_error *err);
 
 /* --- endings: client_end.c ---------------------------------------------------------------------- */
 

@@ -588,6 +588,9 @@ int telemetry_run_end(telemetry_run *run, enum telemetry_status status, const ch
 
     if (result == 0)
         result = end(run, status, summary, &own);
+    if (result == 0 && run->client->post_wait_ms > 0)
+        result = tel_client_wait_posted(run->client, tel_str_from(run->id),
+                                        run->client->post_wait_ms, &own);
     return tel_client_result(err, &own, result);
 }
 

@@ -772,3 +772,45 @@ Test(post, without_any_collector)
     cr_expect_str_eq(sql_text(base_dir(), counts_sql), "1|1|0");
     cr_expect_eq(http_count(&server), 1);
 }
+
+/* --- the client library ---------------------------------------------------------------------------- */
+
+static const char *client_says(const struct http_server *server)
+{
+    const char *const more[] = {"LD_PRELOAD=", NULL};
+    struct run_result result =
+        run(LIST(fixture_path("client"), "post"),
+            server == NULL ? shim_env_and(base_dir(), more)
+                           : posting_env_and(base_dir(), server, "/runs", more));
+
+    cr_assert_eq(result.status, 0, "%s%s", result.out, result.err);
+    return result.out;
+}
+
+Test(post, runs_of_the_client_library, .timeout = 60)
+{
+    const struct http_server server = http_start("200\n");
+
+    cr_expect_str_eq(client_says(&server), "waited 0 \nended 0 \n");
+    cr_expect(posted("2|2|0"));
+    cr_expect_str_eq(sql_text(base_dir(), "SELECT job_type, status, error_summary FROM agent_runs "
+                                          "ORDER BY start_time"),
+                     "background|success|\nat once|partial|half");
+    cr_expect_eq(http_count(&server), 2);
+}
+
+Test(post, runs_of_the_client_library_that_are_refused, .timeout = 60)
+{
+    const struct http_server server = http_start("404\n");
+    const char *said = client_says(&server);
+
+    cr_expect(starts_with(said, "waited -1001 the remote API has refused the run: "), "%s", said);
+    cr_expect(contains(said, "\nended -1001 "), "%s", said);
+}
+
+Test(post, runs_of_the_client_library_that_are_not_wanted)
+{
+    const char *said = client_says(NULL);
+
+    cr_expect(starts_with(said, "waited -1005 the run is not to be posted"), "%s", said);
+}

@@ -92,10 +92,12 @@ struct telemetry_config {
     const char *collector;  /* TELEMETRY_COLLECTOR: a program, or "off" */
     const char *durability; /* TELEMETRY_DURABILITY: "process" or "system" */
     int wait_ms; /* TELEMETRY_AUTO_WAIT_MS: how long a start and an end wait for the row */
+    int post_wait_ms; /* how long an end waits until the remote API has the run; 0, the default: not at
+                       * all, it is posted in the background */
 };
 #define TELEMETRY_CONFIG_INIT                                                                      \
     {                                                                                              \
-        sizeof(struct telemetry_config), NULL, NULL, NULL, NULL, NULL, NULL, -1                    \
+        sizeof(struct telemetry_config), NULL, NULL, NULL, NULL, NULL, NULL, -1, -1                \
     }
 
 /* Makes a client: reads the environment once, makes the data directory where it is missing, and checks
@@ -220,6 +222,16 @@ TELEMETRY_API int telemetry_commit_by_id(telemetry_client *client, const char *r
 TELEMETRY_API int telemetry_end_by_id(telemetry_client *client, const char *run_id,
                                       enum telemetry_status status, const char *summary,
                                       struct telemetry_error *err);
+
+/* --- the remote API ---------------------------------------------------------------------------- */
+
+/* Runs that have ended are posted in the background when METRICS_API_URL is set (docs/remote-api.md).
+ * Waits at most timeout_ms until that has happened to one: 0 when the API has taken it,
+ * TELEMETRY_ERR_REFUSED when it has refused it for good (the reason in err), -ETIMEDOUT when it is tried
+ * again later, TELEMETRY_ERR_INVALID when it is not to be posted. With post_wait_ms in the configuration,
+ * telemetry_run_end and telemetry_end_by_id do this, and answer with it; the run has ended in any case. */
+TELEMETRY_API int telemetry_wait_posted(telemetry_client *client, const char *run_id, int timeout_ms,
+                                        struct telemetry_error *err);
 
 /* --- conveniences ----------------------------------------------------------------------------- */
 
