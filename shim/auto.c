@@ -551,6 +551,22 @@ static bool look_again(struct start *start)
     return true;
 }
 
+pid_t tel_shim_session(void)
+{
+    if (run.memory == NULL || atomic_load(&run.silent))
+        return 0;
+    return (pid_t)tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0);
+}
+
+/* A crash handler's child, say: such a stack has as little as 2 KiB. */
+static bool on_signal_stack(void)
+{
+    stack_t stack;
+
+    return tel_sys_call(SYS_sigaltstack, 0, (long)&stack, 0, 0, 0, 0) < 0 ||
+           (stack.ss_flags & SS_ONSTACK) != 0;
+}
+
 void tel_shim_new_session(pid_t before)
 {
     const uint64_t all = ~UINT64_C(0);
@@ -567,7 +583,7 @@ void tel_shim_new_session(pid_t before)
     /* A daemon's worker, such as each backend of PostgreSQL. */
     if (run.memory != NULL && before == run.pid)
         return;
-    if (!look_again(&start))
+    if (on_signal_stack() || !look_again(&start))
         return;
     inherit(&in, start.envp);
     if (in.run_id.len == 0)

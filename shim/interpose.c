@@ -44,16 +44,20 @@ __attribute__((used)) long tel_interposed_result(long result)
     return -1;
 }
 
+static pid_t lead_session(pid_t before)
+{
+    const long session = tel_interposed_result(tel_sys_call(SYS_setsid, 0, 0, 0, 0, 0, 0));
+
+    if (session >= 0)
+        tel_shim_new_session(before);
+    return (pid_t)session;
+}
+
 /* setsid(2): a child that calls it is what becomes of a daemon. */
 EXPORTED pid_t tel_interposed_setsid(void) __asm__("setsid");
 EXPORTED pid_t tel_interposed_setsid(void)
 {
-    const long before = tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0);
-    const long session = tel_interposed_result(tel_sys_call(SYS_setsid, 0, 0, 0, 0, 0, 0));
-
-    if (session >= 0)
-        tel_shim_new_session((pid_t)before);
-    return (pid_t)session;
+    return lead_session(tel_shim_session());
 }
 
 /* daemon(3): glibc's calls none of the functions above by their names. */
@@ -96,13 +100,13 @@ EXPORTED int tel_interposed_daemon(int nochdir, int noclose)
     /* glibc forks first and does not mind a missing "/"; musl forks last, and twice. */
     const bool glibc = gnu_get_libc_version != NULL;
 
-    if (glibc && (go_on_in_child() < 0 || tel_interposed_setsid() < 0))
+    if (glibc && (go_on_in_child() < 0 || lead_session(0) < 0))
         return -1;
     if (!nochdir && tel_sys_call(SYS_chdir, (long)"/", 0, 0, 0, 0, 0) < 0 && !glibc)
         return -1;
     if (!noclose && open_null_device() < 0)
         return -1;
-    if (!glibc && (go_on_in_child() < 0 || tel_interposed_setsid() < 0 || go_on_in_child() < 0))
+    if (!glibc && (go_on_in_child() < 0 || lead_session(0) < 0 || go_on_in_child() < 0))
         return -1;
     return 0;
 }

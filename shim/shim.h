@@ -9,9 +9,12 @@
  * processes that are no run, and after the first call. */
 void tel_shim_end(int status);
 
-/* The calling process has just become a session leader, and was in the session before until then. Unless
- * it is the run's own process, or a worker of one that leads a session itself, it is a run of its own
- * from now on. */
+/* The session that the process is in, if that makes a difference to the next function; else 0. */
+pid_t tel_shim_session(void);
+
+/* The calling process has just become a session leader, and was in the session before until then (0: it
+ * is a daemon for certain). Unless it is the run's own process, or a worker of one that leads a session
+ * itself, it is a run of its own from now on. */
 void tel_shim_new_session(pid_t before);
 
 /* The host has asked the kernel to filter its system calls: from now on the shim makes none of its

@@ -28,6 +28,8 @@ static const struct {
     {"twice-by-exit", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"daemon", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"waited-for", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"daemon-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"signal-stack", NULL, "session failed exit code 4", 2},
     {"cleared", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"replaced", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"released", NULL, "session success\nsession failed exit code 4 of session", 4},

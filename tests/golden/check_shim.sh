@@ -78,6 +78,10 @@ check_memory_layout()
     RW) ;;
     *) fail 'wants an executable stack, or does not say' ;;
     esac
+    case $(readelf -dW "$shim") in
+    *NODELETE*) ;;
+    *) fail 'can be unloaded, with its exit handlers left behind' ;;
+    esac
     case $segments in
     *' TLS '*) fail 'has thread-local storage' ;;
     esac

@@ -268,6 +268,7 @@ static const struct row rows[] = {
 
     FILTER("prctl", "exit"),
     FILTER("prctl", "_exit"),
+    FILTER("prctl", "setsid"),
     FILTER("prctl", "quick_exit"),
     FILTER("syscall", "exit"),
     FILTER("syscall", "_exit"),

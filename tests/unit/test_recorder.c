@@ -260,6 +260,21 @@ Test(recorder, no_directory_no_run)
     cr_expect_not_null(strstr(err.message, "not a directory"), "%s", err.message);
 }
 
+/* The process may be inside a chroot by then. */
+Test(recorder, a_session_creates_no_directory)
+{
+    const struct tel_env env = environment_of(LIST("A=b"));
+    const struct tel_subject subject = {
+        .env = &env,
+        .exe = "/opt/agent.sh",
+        .uid = geteuid(),
+        .pending = true,
+    };
+
+    cr_expect_eq(tel_recorder_start(&recorder, &subject, &err), -ENOENT);
+    cr_expect_neq(access(base(), F_OK), 0);
+}
+
 Test(recorder, no_journal_and_no_collector_no_run)
 {
     cr_assert_eq(begin(LIST("A=b")), 0);

@@ -376,7 +376,7 @@ static int check_selection(const struct tel_recorder *recorder, struct tel_error
 }
 
 /* The settings of a run that begins, or goes on: that creates nothing, and nothing objects to it any
- * more. */
+ * more. A run that begins at setsid creates nothing either: that may be inside a chroot by now. */
 static int load(struct tel_recorder *recorder, const struct tel_subject *subject, bool begins,
                 struct tel_error *err)
 {
@@ -393,7 +393,7 @@ static int load(struct tel_recorder *recorder, const struct tel_subject *subject
     if (status == 0 && begins && !subject->asked_for)
         status = check_selection(recorder, err);
     if (status == 0)
-        status = tel_datadir_prepare(&recorder->dir, begins, err);
+        status = tel_datadir_prepare(&recorder->dir, begins && !subject->pending, err);
     return status;
 }
 
