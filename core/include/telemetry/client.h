@@ -80,7 +80,7 @@ TELEMETRY_API const char *telemetry_version(void);
 
 /* --- the client ------------------------------------------------------------------------------- */
 
-/* What is to be other than the environment and the configuration file say; see docs/configuration.md.
+/* What is to be other than the environment and the configuration file say; see docs/reference/config.md.
  * Set size to sizeof(struct telemetry_config), or begin with TELEMETRY_CONFIG_INIT; members that are
  * NULL or negative change nothing. */
 struct telemetry_config {
