@@ -105,8 +105,8 @@ static bool may_end(void)
            !atomic_exchange(&run.ended, true);
 }
 
-/* A session leader that ends soon after it has forked once more was but a step on the way to a daemon:
- * its child goes on with the run. */
+/* A session leader that ends soon, and well, after it has forked once more was but a step on the way to a
+ * daemon: its child goes on with the run. */
 static bool passes_on(void)
 {
     enum { SOON_S = 5 };
@@ -121,7 +121,7 @@ static bool passes_on(void)
 
 void tel_shim_end(int status)
 {
-    if (may_end() && !passes_on())
+    if (may_end() && (status != 0 || !passes_on()))
         end(true, status);
 }
 
@@ -472,23 +472,27 @@ static void inherit(struct inherited *in, char **envp)
                            : in->known && (in->owner.flags & TEL_OWNER_ALL_CHILDREN) != 0;
 }
 
+static pid_t session(void)
+{
+    return (pid_t)tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0);
+}
+
 /* How this image's run begins; run_id is its parent's then. False when it is part of another's. */
 static bool has_run(struct inherited *in, enum beginning *beginning)
 {
-    enum tel_standing standing = TEL_OUTSIDE;
+    enum tel_standing standing;
 
     *beginning = BEGINS;
-    if (in->known) {
-        run.pid = tel_sys_getpid();
-        standing = tel_owner_standing(&in->owner, run.pid);
-    }
-    if (standing == TEL_OUTSIDE)
+    if (!in->known)
         return true;
+    run.pid = tel_sys_getpid();
+    standing = tel_owner_standing(&in->owner, run.pid);
     if (standing == TEL_INSIDE)
-        return in->all_children || tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0) == run.pid;
-    if ((in->owner.flags & TEL_OWNER_PENDING) != 0)
+        return in->all_children || session() == run.pid;
+    if ((in->owner.flags & TEL_OWNER_PENDING) != 0 &&
+        (standing == TEL_OWNS || session() == in->owner.process.pid))
         in->run_id = in->owner.parent; /* takes the place of the run that began at setsid */
-    else
+    else if (standing == TEL_OWNS)
         *beginning = CONTINUES;
     return true;
 }
@@ -555,7 +559,7 @@ pid_t tel_shim_session(void)
 {
     if (run.memory == NULL || atomic_load(&run.silent))
         return 0;
-    return (pid_t)tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0);
+    return session();
 }
 
 /* A crash handler's child, say: such a stack has as little as 2 KiB. */

@@ -255,13 +255,17 @@ static void hold_start(void *arg, struct tel_str line)
 }
 
 /* A session leader: its line waits, for what it may yet execute. It may also come from one that hands
- * its run to a child. */
+ * its run to a child: where its first line has been written already, so is this one. */
 static void add_leader(struct collector *collector, struct tel_str run_id, struct tel_str line,
                        int pidfd)
 {
+    const bool written = tel_live_has(collector->live, run_id) &&
+                         !tel_pending_has(collector->pending, run_id);
+
     tel_live_forget(collector->live, run_id);
-    if (pidfd < 0 || !tel_pending_add(collector->pending, run_id, line, tel_live_identity(pidfd),
-                                      now_ns() + pending_delay))
+    if (pidfd < 0 || written ||
+        !tel_pending_add(collector->pending, run_id, line, tel_live_identity(pidfd),
+                         now_ns() + pending_delay))
         tel_inbox_hold_start(collector->inbox, line);
 }
 

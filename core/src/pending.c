@@ -50,6 +50,15 @@ static struct entry **find_run(struct tel_pending *pending, struct tel_str run_i
     return link;
 }
 
+bool tel_pending_has(const struct tel_pending *pending, struct tel_str run_id)
+{
+    const struct entry *entry = pending->first;
+
+    while (entry != NULL && !tel_str_is(run_id, entry->run_id))
+        entry = entry->next;
+    return entry != NULL;
+}
+
 bool tel_pending_add(struct tel_pending *pending, struct tel_str run_id, struct tel_str line,
                      uint64_t process, int64_t due_boot_ns)
 {

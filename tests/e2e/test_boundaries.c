@@ -25,6 +25,8 @@ static const struct {
 } sessions[] = {
     {"once", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"twice", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"twice-late", NULL, "session success\nsession failed exit code 4 of session", 5},
+    {"failing-with-worker", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"twice-by-exit", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"daemon", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"waited-for", NULL, "session success\nsession failed exit code 4 of session", 4},
@@ -41,6 +43,9 @@ static const struct {
     /* What a leader executes is the run, and the leader leaves none. */
     {"once", "/bin/sleep", "session success\nsleep success of session", 4},
     {"twice", "/bin/sleep", "session success\nsleep success of session", 4},
+    /* Unless that comes late. */
+    {"twice-late", "/bin/sleep",
+     "session success\nsession success of session\nsleep success of session", 7},
     {"waited-for", "/bin/sleep", "session success\nsleep success of session", 4},
     {"old-environment", "/bin/sleep", "session success\nsleep success of session", 4},
     {"vfork", "/bin/sleep", "session success\nsleep success of session", 4},
@@ -105,6 +110,25 @@ Test(boundaries, sessions_of_another_libc)
     }
     for (int i = 0; i < count; i++)
         expect_no_more(bases[i], i);
+}
+
+/* A daemon that is executed while the step between still lives: be it one name or the other, there is one
+ * run, and its end is known. */
+Test(boundaries, a_daemon_that_executes_at_once)
+{
+    enum { TIMES = 20 };
+
+    for (int i = 0; i < TIMES; i++)
+        run(LIST(fixture_path("session"), "twice-at-once", "/bin/sh", "-c", "sleep 0.2; exit 4"),
+            shim_env(base_dir()));
+    cr_assert(collectors_leave(base_dir()));
+    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(error_summary = 'exit code 4') "
+                                          "FROM agent_runs JOIN run_process USING (run_id) "
+                                          "WHERE parent_run_id IS NOT NULL"),
+                     "20|20");
+    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*) FROM run_process WHERE parent_run_id "
+                                          "NOT IN (SELECT run_id FROM agent_runs)"),
+                     "0");
 }
 
 /* Who ends a daemon's run is the daemon, and not one of its workers. */

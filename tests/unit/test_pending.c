@@ -48,7 +48,10 @@ Test(pending, kept_until_due)
     add("b", "B", 2, 200);
     cr_expect_eq(tel_pending_due(pending), 100);
     cr_expect_str_eq(release(99), "");
+    cr_expect(tel_pending_has(pending, TEL_STR("a")));
     cr_expect_str_eq(release(100), "A");
+    cr_expect_not(tel_pending_has(pending, TEL_STR("a")));
+    cr_expect(tel_pending_has(pending, TEL_STR("b")));
     cr_expect_eq(tel_pending_due(pending), 200);
     cr_expect_str_eq(release(INT64_MAX), "B");
     cr_expect_eq(tel_pending_due(pending), 0);

@@ -13,7 +13,6 @@ enum {
     STAT_PPID = 4,
     STAT_SESSION = 6,
     STAT_TTY = 7,
-    STAT_FLAGS = 9,
     STAT_UTIME = 14,
     STAT_STIME,
     STAT_CUTIME,
@@ -68,9 +67,6 @@ static void take_field(struct tel_proc_stat *out, int field, struct tel_str word
         break;
     case STAT_TTY:
         out->tty = (int)number;
-        break;
-    case STAT_FLAGS:
-        out->flags = number;
         break;
     case STAT_UTIME:
         out->cpu.user_ms = number * MS_PER_TICK;
@@ -230,12 +226,11 @@ int tel_process_open(const struct tel_process_key *key)
     return -ESRCH;
 }
 
-/* True when the process that stat describes could go on with a run of session. */
+/* True when the process that stat describes could go on with a run of session. It may have executed
+ * something already: a step between is not always the quicker one. */
 static bool is_heir(const struct tel_proc_stat *stat, pid_t session)
 {
-    enum { FORKED_NO_EXEC = 0x40 }; /* PF_FORKNOEXEC of the kernel's sched.h */
-
-    return (stat->session == session || stat->session == stat->pid) && (stat->flags & FORKED_NO_EXEC) != 0 && stat->state != 'Z' &&
+    return (stat->session == session || stat->session == stat->pid) && stat->state != 'Z' &&
            stat->state != 'X';
 }
 

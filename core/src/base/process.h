@@ -49,9 +49,8 @@ struct tel_process_key {
 int tel_process_open(const struct tel_process_key *key);
 /* The process of key exists and has not ended (a zombie has). */
 bool tel_process_is_running(const struct tel_process_key *key);
-/* A child that the calling thread has forked, in session or leading its own, that has executed nothing and
- * goes on: fills
- * key, and gives a pidfd, the caller's to close. -ESRCH when there is none. */
+/* A child that the calling thread has forked, in session or leading its own, and that goes on: fills key,
+ * and gives a pidfd, the caller's to close. -ESRCH when there is none. */
 int tel_process_heir(pid_t session, struct tel_process_key *key);
 /* The pidfs inode behind a pidfd, 0 where the kernel has no pidfs. */
 uint64_t tel_pidfd_inode(int pidfd);
@@ -63,7 +62,6 @@ struct tel_proc_stat {
     pid_t ppid;
     int tty;
     pid_t session;
-    uint64_t flags; /* the kernel's PF_ bits */
     uint64_t start_ticks;
     struct tel_cpu_times cpu;
     int exit_code; /* wait status of a zombie; 0 unless the reader may trace the process */
