@@ -185,18 +185,22 @@ Test(client, a_recorded_process_cannot_be_ended_by_call)
     finish(program);
 }
 
-Test(client, a_full_disk_is_a_status)
+Test(client, a_full_disk_is_a_status_and_the_row_comes_when_there_is_room)
 {
     const char *base = base_dir();
     struct run_result result;
+    bool recorded;
 
     mkdir(base, 0700);
     if (mount("tmpfs", base, "tmpfs", 0, "size=256k,mode=0700") != 0)
         cr_skip_test("needs the right to mount");
     result = client_with("full", LIST("TELEMETRY_AUTO_WAIT_MS=200"));
+    mount("tmpfs", base, "tmpfs", MS_REMOUNT, "size=4m,mode=0700");
+    recorded = sql_becomes(base, "SELECT status, items_failed FROM agent_runs", "success|3");
     end_collectors(base, SIGTERM);
     umount2(base, MNT_DETACH);
     assert_quiet(result);
+    cr_expect(recorded);
     cr_expect(contains(result.out, "event -28\n"), "%s", result.out);
     cr_expect(contains(result.out, "set 1\n"), "%s", result.out);
     cr_expect(contains(result.out, "end 0\n") || contains(result.out, "end -28\n"), "%s",

@@ -13,6 +13,7 @@
 
 #include "support/places.h"
 #include "support/support.h"
+#include "support/syncs.h"
 
 static struct telemetry_error err;
 static telemetry_client *client;
@@ -326,6 +327,41 @@ Test(client, a_file_size_limit_is_a_status_and_no_signal)
     limit.rlim_cur = RLIM_INFINITY;
     setrlimit(RLIMIT_FSIZE, &limit);
     telemetry_client_close(other, 5000, NULL);
+}
+
+/* How often the disk is asked: by a start, an event, a value, an end. */
+static const char *syncs_with(const char *durability)
+{
+    struct telemetry_config config = TELEMETRY_CONFIG_INIT;
+    telemetry_client *other;
+    telemetry_run *run;
+    const char *counts;
+
+    config.base_dir = test_dir();
+    config.durability = durability;
+    config.wait_ms = 0; /* folding is no part of it */
+    other = telemetry_client_open(&config, &err);
+    syncs = 0;
+    run = telemetry_run_start(other, "a", "j", NULL, &err);
+    counts = text("%d", syncs);
+    syncs = 0;
+    cr_expect_eq(telemetry_run_log_event(run, "x", "{}", &err), 0, "%s", err.message);
+    counts = text("%s %d", counts, syncs);
+    syncs = 0;
+    cr_expect_eq(telemetry_run_set_product(run, "x", &err), 0, "%s", err.message);
+    counts = text("%s %d", counts, syncs);
+    syncs = 0;
+    cr_expect_eq(telemetry_run_end(run, TELEMETRY_SUCCESS, NULL, &err), 0, "%s", err.message);
+    counts = text("%s %d", counts, syncs);
+    telemetry_run_free(run);
+    telemetry_client_close(other, 0, NULL);
+    return counts;
+}
+
+Test(client, durability_decides_what_is_synced)
+{
+    cr_expect_str_eq(syncs_with("process"), "0 0 0 0");
+    cr_expect_str_eq(syncs_with("system"), "1 1 1 1");
 }
 
 Test(client, no_descriptor_is_left)

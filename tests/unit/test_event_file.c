@@ -9,6 +9,7 @@
 
 #include "support/places.h"
 #include "support/support.h"
+#include "support/syncs.h"
 
 static struct tel_datadir dir;
 static struct tel_event_file file;
@@ -109,4 +110,18 @@ Test(event_file, without_a_directory_it_says_so)
     cr_assert_eq(rmdir(dir.raw), 0);
     cr_expect_eq(append(20261122, "a\n"), -ENOENT);
     cr_expect(strstr(err.message, "cannot open ") != NULL);
+}
+
+Test(event_file, synced_when_asked)
+{
+    cr_expect_eq(append(20261122, "a\n"), 0);
+    cr_expect_eq(syncs, 0);
+    tel_event_file_close(&file);
+    tel_event_file_init(&file, &dir, true);
+    cr_expect_eq(append(20261122, "b\n"), 0);
+    cr_expect_eq(syncs, 1);
+    cr_expect_eq(synced, 4, "with the line in it");
+    sync_status = -EIO;
+    cr_expect_eq(append(20261122, "c\n"), -EIO);
+    cr_expect_str_eq(err.message, "cannot sync the journal: Input/output error");
 }

@@ -19,6 +19,7 @@
 #include "base/sys.h"
 #include "support/places.h"
 #include "support/support.h"
+#include "support/syncs.h"
 #include "support/view.h"
 
 enum { TODAY = 20261122, YESTERDAY = 20261121, TOMORROW = 20261123 };
@@ -419,7 +420,8 @@ Test(journal, the_kernels_size_limit_raises_nothing)
         limit.rlim_cur = RLIM_INFINITY;
         cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
         cr_expect_eq(status, size < 97 ? 0 : -EFBIG, "%zu: %d", size, status);
-        cr_expect_str_eq(read_file(path_of(TODAY)) + size, status == 0 ? "\n12\n" : "", "%zu", size);
+        cr_expect_str_eq(read_file(path_of(TODAY)) + size, status == 0 ? "\n12\n" : "", "%zu",
+                         size);
     }
 }
 
@@ -574,9 +576,15 @@ Test(journal, synced_when_asked)
 {
     struct tel_journal_writer to = writer();
 
+    cr_expect_eq(append(&to, TODAY, "{}\n", NULL), 0);
+    cr_expect_eq(syncs, 0);
     to.sync = true;
     cr_expect_eq(append(&to, TODAY, "{}\n", NULL), 0);
-    cr_expect_str_eq(read_file(path_of(TODAY)), "{}\n");
+    cr_expect_eq(syncs, 1);
+    cr_expect_eq(synced, 6, "with the line in it");
+    sync_status = -EIO;
+    cr_expect_eq(append(&to, TODAY, "{}\n", NULL), -EIO);
+    cr_expect_str_eq(err.message, "cannot sync the journal: Input/output error");
 }
 
 /* --- many at once ----------------------------------------------------------------------------- */
@@ -684,7 +692,8 @@ Test(journal, found_from_an_early_hint)
     append(&to, TODAY, "{\"run_id\": \"run-b-and-more\", \"agent_name\": \"x\"}\n", &hint);
     for (int i = 0; i < 800; i++)
         append(&to, TODAY, start_line("run-a", 1), NULL);
-    append(&to, TODAY, "{\"note\": \"{\\\"run_id\\\": \\\"run-b\\\"}\"}\nnot a line at all\n\n", NULL);
+    append(&to, TODAY, "{\"note\": \"{\\\"run_id\\\": \\\"run-b\\\"}\"}\nnot a line at all\n\n",
+           NULL);
     append(&to, TODAY, start_line("run-b", 7), &exact);
     append(&to, TODAY, start_line("run-b", 8), NULL);
     hint.length = 0;

@@ -10,6 +10,7 @@
 
 #include "support/places.h"
 #include "support/support.h"
+#include "support/syncs.h"
 #include "support/view.h"
 
 #define RUN TEL_STR("20261122T100000Z-agent-00000001")
@@ -135,4 +136,19 @@ Test(mailbox, names_tell_their_run)
     cr_expect_null(tel_mailbox_run_of(TEL_STR("collector-0-1.lock")).ptr);
     cr_expect_null(tel_mailbox_run_of(TEL_STR(".set")).ptr);
     cr_expect_null(tel_mailbox_run_of(TEL_STR("")).ptr);
+}
+
+Test(mailbox, synced_when_asked)
+{
+    struct tel_mailbox box;
+
+    cr_assert_eq(open_for(&box, TEL_MAILBOX_SPEAK), 0, "%s", err.message);
+    cr_expect_eq(tel_mailbox_append(&box, TEL_STR("one\n"), false, &err), 0);
+    cr_expect_eq(syncs, 0);
+    cr_expect_eq(tel_mailbox_append(&box, TEL_STR("two\n"), true, &err), 0);
+    cr_expect_eq(syncs, 1);
+    cr_expect_eq(synced, 8, "with the line in it");
+    sync_status = -EIO;
+    cr_expect_eq(tel_mailbox_append(&box, TEL_STR("three\n"), true, &err), -EIO);
+    tel_mailbox_close(&box);
 }

@@ -9,6 +9,7 @@
 #include "mailbox.h"
 #include "support/places.h"
 #include "support/support.h"
+#include "support/syncs.h"
 
 #define RUN "20261122T100000Z-agent-00000001"
 #define SET TEL_STR("{\"set\": {\"product\": \"p\"}}\n")
@@ -140,4 +141,18 @@ Test(voice, what_cannot_be_written_is_an_error)
     cr_assert_eq(mkdir(text("%s/" RUN ".set", dir.run), 0700), 0);
     cr_expect_lt(tel_voice_say(&voice, SET, &err), 0);
     cr_expect_eq(tel_voice_event(&voice, TEL_STR("x"), TEL_STR("{"), &err), TEL_ERR_INVALID);
+}
+
+Test(voice, what_is_said_is_synced_where_the_configuration_says_so)
+{
+    cr_assert_eq(find(RUN), 0);
+    cr_expect_eq(tel_voice_say(&voice, SET, &err), 0);
+    cr_expect_eq(tel_voice_event(&voice, TEL_STR("x"), TEL_STR_NONE, &err), 0);
+    cr_expect_eq(syncs, 0);
+    config.durability = TEL_DURABILITY_SYSTEM;
+    cr_assert_eq(find(RUN), 0);
+    cr_expect_eq(tel_voice_say(&voice, SET, &err), 0);
+    cr_expect_eq(syncs, 1);
+    cr_expect_eq(tel_voice_event(&voice, TEL_STR("x"), TEL_STR_NONE, &err), 0);
+    cr_expect_eq(syncs, 2);
 }
