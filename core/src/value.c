@@ -158,7 +158,7 @@ static struct tel_value known_value(const struct tel_field *field, struct tel_st
 static struct tel_value default_of(const struct tel_field *field)
 {
     if (field->kind == TEL_KIND_INTEGER || field->kind == TEL_KIND_BOOL)
-        return integer_value(tel_str_from(field->unset));
+        return integer_value(tel_str_from(tel_field_unset(field)));
     return TEL_VALUE_NONE;
 }
 

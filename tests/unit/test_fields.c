@@ -67,7 +67,7 @@ static void check_table(const struct tel_field *table, int count, const char *co
     for (int i = 0; i < count; i++) {
         cr_expect_str_eq(table[i].name, names[i]);
         cr_expect_eq(table[i].name_len, strlen(names[i]), "%s", names[i]);
-        cr_expect_neq(table[i].unset[0], '\0', "%s", names[i]);
+        cr_expect_neq(tel_field_unset(&table[i])[0], '\0', "%s", names[i]);
         for (int hint = -1; hint <= count; hint++)
             cr_expect_eq(tel_field_find(table, count, tel_str_from(names[i]), hint), i, "%s",
                          names[i]);
@@ -104,9 +104,9 @@ Test(fields, unset_values_are_the_contracts)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        cr_expect_str_eq(tel_run_fields[cases[i].field].unset, cases[i].unset);
+        cr_expect_str_eq(tel_field_unset(&tel_run_fields[cases[i].field]), cases[i].unset);
     for (int i = 0; i < TEL_PROC_FIELDS; i++)
-        cr_expect_str_eq(tel_process_fields[i].unset, "null");
+        cr_expect_str_eq(tel_field_unset(&tel_process_fields[i]), "null");
 }
 
 Test(fields, kinds)

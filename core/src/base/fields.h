@@ -89,16 +89,28 @@ enum tel_field_kind {
     TEL_KIND_JSON /* kept as JSON text: argv, process */
 };
 
-/* The texts lie in the table itself, so that the shim needs no relocations for it. */
+/* What is written when a value is not set. */
+enum tel_field_unset {
+    TEL_UNSET_NULL,
+    TEL_UNSET_ZERO,
+    TEL_UNSET_FALSE,
+    TEL_UNSET_SCHEMA, /* the version of the schema */
+    TEL_UNSET_RUN     /* the type of the record */
+};
+
+/* The names lie in the table itself, so that the shim needs no relocations for it. */
 struct tel_field {
-    char name[24];
-    char unset[6]; /* the JSON text written when the value is not set: "null", "0", … */
+    char name[21];
     unsigned char name_len;
-    unsigned char kind; /* enum tel_field_kind */
+    unsigned char kind;  /* enum tel_field_kind */
+    unsigned char unset; /* enum tel_field_unset */
 };
 
 extern const struct tel_field tel_run_fields[TEL_RUN_FIELDS];
 extern const struct tel_field tel_process_fields[TEL_PROC_FIELDS];
+
+/* JSON text of a value that is not set. */
+const char *tel_field_unset(const struct tel_field *field);
 
 /* Index of the field called name in a table, or -1. hint is tried first: keys nearly always come
  * in table order. */

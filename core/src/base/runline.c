@@ -161,7 +161,7 @@ static void put_member(struct tel_buf *buf, const struct tel_field *field, struc
     tel_buf_bytes(buf, field->name, field->name_len);
     tel_buf_str(buf, TEL_STR("\": "));
     if (value.ptr == NULL)
-        tel_buf_cstr(buf, field->unset);
+        tel_buf_cstr(buf, tel_field_unset(field));
     else
         tel_buf_str(buf, value);
 }

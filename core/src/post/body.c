@@ -20,7 +20,7 @@ void tel_post_body_put(struct tel_buf *buf, const struct tel_runline *line)
         struct tel_str value = line->run[posted_fields[i]];
 
         if (value.ptr == NULL)
-            value = tel_str_from(field->unset);
+            value = tel_str_from(tel_field_unset(field));
         if (tel_str_is(value, "null"))
             continue;
         tel_buf_cstr(buf, separator);
