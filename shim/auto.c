@@ -599,3 +599,44 @@ void tel_shim_new_session(pid_t before)
     }
     tel_sys_sigprocmask(SIG_SETMASK, &old, NULL);
 }
+
+/* --- the run, for those who speak of it ---------------------------------------------------------- */
+
+/* In an image that is part of another's run nothing has been looked up yet. */
+static struct tel_recorder *look_up(void)
+{
+    struct tel_recorder *recorder = tel_sys_map(sizeof *recorder);
+    const struct tel_env env = {environ};
+    const struct tel_subject subject = {.env = &env, .uid = (uid_t)getauxval(AT_EUID)};
+    struct inherited in;
+
+    if (recorder == NULL)
+        return NULL;
+    inherit(&in, environ);
+    if (in.known && tel_recorder_continue(recorder, &subject, in.run_id, &in.owner, NULL) == 0)
+        return recorder;
+    tel_sys_unmap(recorder, sizeof *recorder);
+    return NULL;
+}
+
+struct tel_recorder *tel_shim_recorder(void)
+{
+    static _Atomic(struct tel_recorder *) found;
+    struct tel_recorder *recorder = atomic_load(&found);
+    struct tel_recorder *none = NULL;
+
+    if (run.own == NULL || atomic_load(&run.silent))
+        return NULL;
+    if (run.memory != NULL) {
+        recorder = &run.memory->recorder;
+    } else if (recorder == NULL) {
+        recorder = look_up();
+        if (recorder != NULL && !atomic_compare_exchange_strong(&found, &none, recorder)) {
+            tel_sys_unmap(recorder, sizeof *recorder);
+            recorder = none; /* another thread was first */
+        }
+    }
+    if (recorder == NULL || tel_owner_standing(&recorder->owner, tel_sys_getpid()) == TEL_OUTSIDE)
+        return NULL;
+    return recorder;
+}

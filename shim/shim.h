@@ -1,7 +1,9 @@
-/* Between the shim's two halves: auto.c decides and records, interpose.c stands in front of libc's
- * functions and reports what it sees. */
+/* Between the shim's parts: auto.c decides and records, interpose.c stands in front of libc's functions
+ * and reports what it sees, api.c speaks for programs that know of the shim. */
 #ifndef TEL_SHIM_H
 #define TEL_SHIM_H
+
+#include "base/recorder.h"
 
 #include <sys/types.h>
 
@@ -20,5 +22,9 @@ void tel_shim_new_session(pid_t before);
 /* The host has asked the kernel to filter its system calls: from now on the shim makes none of its
  * own, since any could kill the host. What is left is the kernel's word. */
 void tel_shim_fall_silent(void);
+
+/* The run that this process is part of, while it lasts; NULL when there is none, or nothing may be said
+ * of it. What it holds is not to be changed. */
+struct tel_recorder *tel_shim_recorder(void);
 
 #endif

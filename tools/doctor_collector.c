@@ -43,7 +43,7 @@ static void check_answer(struct doctor *doctor, int pid)
     int answer;
 
     tel_message_init(&message, TEL_REQUEST_COMMIT, TEL_STR_NONE);
-    answer = tel_proto_ask(&doctor->context.dir, &message, ANSWER_MS);
+    answer = tel_proto_ask(&doctor->context.dir, &message, TEL_STR_NONE, ANSWER_MS);
     if (answer == TEL_ANSWER_DONE)
         doctor_ok("running (process %d), and answers", pid);
     else if (answer == TEL_ANSWER_LATER || answer == TEL_ANSWER_FAILED)

@@ -396,7 +396,7 @@ static int flush(telemetry_client *client, int timeout_ms, struct tel_error *err
     if (fd >= 0)
         tel_sys_fdatasync(fd);
     tel_message_init(&message, TEL_REQUEST_SYNC, TEL_STR_NONE);
-    answer = tel_proto_ask(&client->recorder->dir, &message, timeout_ms < 0 ? 0 : timeout_ms);
+    answer = tel_proto_ask(&client->recorder->dir, &message, TEL_STR_NONE, timeout_ms < 0 ? 0 : timeout_ms);
     if (answer == TEL_ANSWER_DONE)
         return 0;
     if (answer == -ETIMEDOUT || answer == -EAGAIN)

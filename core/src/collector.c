@@ -3,6 +3,7 @@
 #include "collector.h"
 
 #include "base/clock.h"
+#include "dictation.h"
 #include "fold.h"
 #include "inbox.h"
 #include "janitor.h"
@@ -27,17 +28,18 @@
 #define MS INT64_C(1000000)
 
 /* Times, in nanoseconds. */
-static const int64_t start_delay = 20 * MS;     /* starts are drained together */
-static const int64_t fold_delay = 50 * MS;      /* most runs end before their start is folded */
-static const int64_t behind_after = 60 * MS;    /* of folding, "later" is the better answer */
-static const int64_t pending_delay = 500 * MS;  /* for a session leader to execute something */
-static const int64_t settle_delay = 10 * MS;    /* ends, after those who wait */
-static const int64_t reap_patience = 100 * MS;  /* for a parent to reap its zombie */
-static const int64_t reap_limit = 60000 * MS;   /* where only its reaping tells how it ended */
-static const int64_t retry_delay = 1000 * MS;   /* disk full, database locked */
-static const int64_t sync_delay = 800 * MS;     /* the journal is on disk within a second */
-static const int64_t care_delay = 300 * MS;     /* quiet time before the WAL is copied back */
-static const int64_t idle_patience = 3000 * MS; /* then the collector leaves */
+static const int64_t start_delay = 20 * MS;      /* starts are drained together */
+static const int64_t fold_delay = 50 * MS;       /* most runs end before their start is folded */
+static const int64_t behind_after = 60 * MS;     /* of folding, "later" is the better answer */
+static const int64_t pending_delay = 500 * MS;   /* for a session leader to execute something */
+static const int64_t settle_delay = 10 * MS;     /* ends, after those who wait */
+static const int64_t reap_patience = 100 * MS;   /* for a parent to reap its zombie */
+static const int64_t reap_limit = 60000 * MS;    /* where only its reaping tells how it ended */
+static const int64_t overslept_after = 500 * MS; /* beyond what was to be waited */
+static const int64_t retry_delay = 1000 * MS;    /* disk full, database locked */
+static const int64_t sync_delay = 800 * MS;      /* the journal is on disk within a second */
+static const int64_t care_delay = 300 * MS;      /* quiet time before the WAL is copied back */
+static const int64_t idle_patience = 3000 * MS;  /* then the collector leaves */
 static const int64_t give_up_after = 30000 * MS; /* on a database that nobody can use, alone */
 static const int64_t adopt_delay = 1000 * MS;    /* for what could not be watched at its start */
 static const int64_t post_patience = 10000 * MS; /* for the quick retries of a server that fails */
@@ -158,13 +160,16 @@ static void handle_event(struct collector *collector, void *tag, int64_t entered
     }
 }
 
-/* A stopped process that goes on finds EINTR: then it has not been looked, and was not waited. */
+/* A stopped process that goes on finds EINTR, or has slept for longer than it wanted: then it has not been
+ * looked, and was not waited. */
 static void take_events(struct collector *collector, int timeout_ms)
 {
     struct epoll_event events[EVENTS];
-    const int64_t entered = now_ns();
+    int64_t entered = now_ns();
     int count = epoll_wait(collector->epoll_fd, events, EVENTS, timeout_ms);
 
+    if (now_ns() - entered > timeout_ms * MS + overslept_after)
+        entered = now_ns();
     while (count > 0) {
         for (int i = 0; i < count; i++)
             handle_event(collector, events[i].data.ptr, entered);
@@ -259,8 +264,8 @@ static void hold_start(void *arg, struct tel_str line)
 static void add_leader(struct collector *collector, struct tel_str run_id, struct tel_str line,
                        int pidfd)
 {
-    const bool written = tel_live_has(collector->live, run_id) &&
-                         !tel_pending_has(collector->pending, run_id);
+    const bool written =
+        tel_live_has(collector->live, run_id) && !tel_pending_has(collector->pending, run_id);
 
     tel_live_forget(collector->live, run_id);
     if (pidfd < 0 || written ||
@@ -297,6 +302,27 @@ static void take_parcel(void *arg, const struct tel_parcel *parcel)
         tel_outbox_want(collector->outbox, run_id, &parcel->target);
     if (pidfd < 0 || tel_live_add(collector->live, run_id, pidfd, &parcel->message.line) < 0)
         due(&collector->adopt_due, now_ns() + adopt_delay);
+}
+
+/* Its word of the start may lie in the other socket yet; taking that would take the text's place. */
+static bool write_down(void *arg, const struct tel_message *message, struct tel_str text)
+{
+    struct collector *collector = arg;
+    const struct tel_str run_id = tel_str_from(message->run_id);
+    char *copy = malloc(text.len + 1);
+    bool done = false;
+
+    if (copy == NULL)
+        return false;
+    memcpy(copy, text.ptr, text.len);
+    if (!tel_live_lasts(collector->live, run_id))
+        drain_starts(collector);
+    if (tel_live_lasts(collector->live, run_id))
+        done = tel_dictation_take(collector->dir, run_id, &message->line,
+                                  (struct tel_str){copy, text.len}, NULL) == 0;
+    free(copy);
+    note_journal_written(collector);
+    return done;
 }
 
 /* Runs whose process has ended remain what they are. */
@@ -444,10 +470,9 @@ static void answer_requests(struct collector *collector)
         done = false;
     if (done && all)
         adopt_orphans(collector);
-    tel_inbox_answer(inbox, done  ? TEL_ANSWER_DONE
-                            : all ? TEL_ANSWER_FAILED
-                                  : TEL_ANSWER_LATER);
-    tel_outbox_look(collector->outbox); /* nothing more is heard of a run that could not be watched */
+    tel_inbox_answer(inbox, done ? TEL_ANSWER_DONE : all ? TEL_ANSWER_FAILED : TEL_ANSWER_LATER);
+    tel_outbox_look(
+        collector->outbox); /* nothing more is heard of a run that could not be watched */
     note_journal_written(collector);
 }
 
@@ -585,11 +610,16 @@ static bool has_nothing_to_do(const struct collector *collector)
 /* When epoll_wait has to return without an event, in milliseconds. */
 static int wait_ms(const struct collector *collector)
 {
-    const int64_t times[] = {
-        collector->starts_due, collector->fold_due,  collector->settle_due,
-        collector->retry_due,  collector->sync_due,  collector->care_due,
-        collector->look_due,   collector->adopt_due, tel_pending_due(collector->pending),
-        tel_outbox_due_ns(collector->outbox)};
+    const int64_t times[] = {collector->starts_due,
+                             collector->fold_due,
+                             collector->settle_due,
+                             collector->retry_due,
+                             collector->sync_due,
+                             collector->care_due,
+                             collector->look_due,
+                             collector->adopt_due,
+                             tel_pending_due(collector->pending),
+                             tel_outbox_due_ns(collector->outbox)};
     int64_t next = INT64_MAX;
     int64_t now = now_ns();
 
@@ -717,6 +747,7 @@ static int open_collector(struct collector *collector, struct tel_error *err)
     if (open_outbox(collector) < 0)
         return tel_fail(err, -ENOMEM, "no memory", NULL);
     tel_inbox_on_message(collector->inbox, take_parcel, collector);
+    tel_inbox_on_say(collector->inbox, write_down, collector);
     status =
         watch(collector, tel_inbox_late_fd(collector->inbox), EPOLLIN, &late_tag, EPOLL_CTL_ADD);
     if (status < 0)

@@ -54,6 +54,8 @@ struct tel_inbox {
     size_t held_bytes;
     tel_parcel_fn *on_message;
     void *on_message_arg;
+    tel_say_fn *on_say;
+    void *on_say_arg;
     int late_fd; /* an epoll set of its own */
     struct late *late;
     int spare_fd; /* given up for a connection when there are no more descriptors; -1 none left */
@@ -346,17 +348,37 @@ static void take_start(struct tel_inbox *inbox, int fd, struct tel_parcel *parce
     close(fd);
 }
 
+void tel_inbox_on_say(struct tel_inbox *inbox, tel_say_fn *fn, void *arg)
+{
+    inbox->on_say = fn;
+    inbox->on_say_arg = arg;
+}
+
 /* --- requests --------------------------------------------------------------------------------- */
+
+static void answer_one(int fd, enum tel_answer answer)
+{
+    const char byte = (char)answer;
+
+    (void)send(fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+}
 
 static void take_request(struct tel_inbox *inbox, int fd, struct tel_parcel *parcel)
 {
     if (parcel->passed_fd >= 0)
         close(parcel->passed_fd);
+    if (parcel->message.request == TEL_REQUEST_SAY) {
+        const bool done = inbox->on_say != NULL &&
+                          inbox->on_say(inbox->on_say_arg, &parcel->message, parcel->line);
+
+        answer_one(fd, done ? TEL_ANSWER_DONE : TEL_ANSWER_FAILED);
+        return;
+    }
     if (parcel->line.len > 0 && inbox->on_message != NULL)
         inbox->on_message(inbox->on_message_arg, parcel);
     hold_line(inbox, &inbox->ends, parcel->line);
-    inbox->asking[inbox->asking_count++] =
-        (struct asking){fd, parcel->message};
+    inbox->asking[inbox->asking_count++] = (struct asking){fd, parcel->message};
 }
 
 /* --- connections ------------------------------------------------------------------------------ */
@@ -483,18 +505,10 @@ bool tel_inbox_wants_all(const struct tel_inbox *inbox)
     return false;
 }
 
-static void answer_one(const struct asking *asking, enum tel_answer answer)
-{
-    const char byte = (char)answer;
-
-    (void)send(asking->fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    close(asking->fd);
-}
-
 void tel_inbox_answer(struct tel_inbox *inbox, enum tel_answer answer)
 {
     for (int i = 0; i < inbox->asking_count; i++)
-        answer_one(&inbox->asking[i], answer);
+        answer_one(inbox->asking[i].fd, answer);
     inbox->asking_count = 0;
 }
 
@@ -506,7 +520,7 @@ void tel_inbox_put_off(struct tel_inbox *inbox)
         if (wants_all(&inbox->asking[i]))
             inbox->asking[kept++] = inbox->asking[i];
         else
-            answer_one(&inbox->asking[i], TEL_ANSWER_LATER);
+            answer_one(inbox->asking[i].fd, TEL_ANSWER_LATER);
     }
     inbox->asking_count = kept;
 }

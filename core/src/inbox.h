@@ -44,6 +44,11 @@ void tel_inbox_answer(struct tel_inbox *inbox, enum tel_answer answer);
 /* "Later", to hosts that wait for their own run only. */
 void tel_inbox_put_off(struct tel_inbox *inbox);
 
+/* Who gets what programs say (TEL_REQUEST_SAY); true when it has been written down. Borrowed, and gone
+ * with the next message. */
+typedef bool tel_say_fn(void *arg, const struct tel_message *message, struct tel_str text);
+void tel_inbox_on_say(struct tel_inbox *inbox, tel_say_fn *fn, void *arg);
+
 /* Takes a start line for the journal, as if it had come with a START. */
 void tel_inbox_hold_start(struct tel_inbox *inbox, struct tel_str line);
 /* Appends the lines that came with messages, because their senders could not, to the journal: those

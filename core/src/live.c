@@ -69,6 +69,13 @@ bool tel_live_has(const struct tel_live *live, struct tel_str run_id)
     return find(live, run_id) != NULL;
 }
 
+bool tel_live_lasts(const struct tel_live *live, struct tel_str run_id)
+{
+    const struct tel_live_run *run = find(live, run_id);
+
+    return run != NULL && run->ended_boot_ns == 0;
+}
+
 size_t tel_live_count(const struct tel_live *live)
 {
     return live->count;

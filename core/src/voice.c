@@ -125,7 +125,7 @@ static void have_taken_in(const struct tel_voice *voice)
 
     tel_message_init(&message, TEL_REQUEST_COMMIT, voice->run_id);
     message.line = voice->from;
-    tel_proto_ask(voice->dir, &message, ASK_MS);
+    tel_proto_ask(voice->dir, &message, TEL_STR_NONE, ASK_MS);
 }
 
 typedef int speak_fn(struct tel_voice *voice, const struct tel_mailbox *box, struct tel_str line,

@@ -24,7 +24,9 @@ LD_LIBRARY_PATH=$libdir
 PATH=$prefix/bin:$PATH
 TELEMETRY_BASE_DIR=$work/data
 TELEMETRY_AUTO_WAIT_MS=30000
-export PKG_CONFIG_PATH LD_LIBRARY_PATH PATH TELEMETRY_BASE_DIR TELEMETRY_AUTO_WAIT_MS
+# Not what started these tests: a CI job, a terminal.
+TELEMETRY_TRIGGER_TYPE=manual
+export PKG_CONFIG_PATH LD_LIBRARY_PATH PATH TELEMETRY_BASE_DIR TELEMETRY_AUTO_WAIT_MS TELEMETRY_TRIGGER_TYPE
 # The words of these variables are meant to be split.
 # shellcheck disable=SC2046,SC2086
 compile()

@@ -166,10 +166,10 @@ Test(proto, no_descriptor_is_left)
 
         make_place(&dir, bases[i]);
         tel_message_init(&message, TEL_REQUEST_COMMIT, TEL_STR("r"));
-        tel_proto_ask(&dir, &message, 0);
+        tel_proto_ask(&dir, &message, TEL_STR_NONE, 0);
         claim = claim_in(bases[i]);
         cr_expect_eq(count_descriptors(), before + 3);
-        tel_proto_ask(&dir, &message, 0);
+        tel_proto_ask(&dir, &message, TEL_STR_NONE, 0);
         cr_expect_eq(count_descriptors(), before + 3);
         tel_claim_drop(&claim, &dir, true);
         cr_expect_eq(count_descriptors(), before);
@@ -356,7 +356,7 @@ static int ask(int timeout_ms)
     struct tel_message message;
 
     tel_message_init(&message, TEL_REQUEST_SYNC, TEL_STR("run-1"));
-    return tel_proto_ask(&dir, &message, timeout_ms);
+    return tel_proto_ask(&dir, &message, TEL_STR_NONE, timeout_ms);
 }
 
 /* A collector for one request: answers with what *arg says, 0 for nothing at all. */

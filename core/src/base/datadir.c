@@ -2,6 +2,7 @@
 #include "datadir.h"
 
 #include "sys.h"
+#include "why.h"
 
 #include <errno.h>
 #include <string.h>
@@ -281,8 +282,8 @@ static int check_base(const struct tel_datadir *dir, const struct stat *st, stru
     if (st->st_uid != dir->uid && (st->st_mode & 0002) != 0 &&
         (st->st_mode & S_ISVTX) == 0)
         return tel_fail(err, TEL_ERR_REFUSED, dir->base,
-                        " belongs to someone else and is writable for all: set the sticky bit "
-                        "(chmod +t) or choose another TELEMETRY_BASE_DIR",
+                        " belongs to someone else and is writable for all" TEL_WHY(
+                            ": set the sticky bit (chmod +t) or choose another TELEMETRY_BASE_DIR"),
                         NULL);
     return 0;
 }
@@ -291,7 +292,7 @@ static int check_inside(const char *path, const struct stat *st, struct tel_erro
 {
     if (S_ISLNK(st->st_mode))
         return tel_fail(err, TEL_ERR_REFUSED, path,
-                        " is a symbolic link; links are not followed in the data directory", NULL);
+                        " is a symbolic link" TEL_WHY("; links are not followed in the data directory"), NULL);
     if (!S_ISDIR(st->st_mode))
         return tel_fail(err, -ENOTDIR, path, " is not a directory", NULL);
     return 0;

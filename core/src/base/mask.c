@@ -119,40 +119,47 @@ static bool is_known_token(struct tel_str word)
 
 /* --- programs whose short options take secrets ---------------------------------------------- */
 
+/* What a short option takes: its separator where that is user and secret with one between them. */
 enum secret_form {
-    ATTACHED, /* -psecret only; -p alone asks for it */
-    VALUE,    /* -psecret or -p secret */
-    LOGIN     /* user, separator, secret */
+    ATTACHED = 'A', /* -psecret only; -p alone asks for it */
+    VALUE = 'V'     /* -psecret or -p secret */
 };
 
 struct tool {
-    char names[72];
-    char letters[4];
-    char separator;
-    unsigned char form; /* enum secret_form */
+    char form;
+    const char *letters;
+    const char *names;
 };
 
-static const struct tool tools[] = {
-    {"mysql mysqldump mysqladmin mysqlimport mysqlcheck mysqlshow mysqlpump", "p", 0, ATTACHED},
-    {"mariadb mariadb-dump mariadb-admin mariadb-import mariadb-check", "p", 0, ATTACHED},
-    {"7z 7za 7zr 7zz rar unrar", "p", 0, ATTACHED},
-    {"sshpass login mongo mongosh mongodump mongorestore mongoexport", "p", 0, VALUE},
-    {"sqlcmd bcp isql tsql zip unzip ipmitool", "P", 0, VALUE},
-    {"ldapsearch ldapadd ldapmodify ldapdelete ldappasswd ldapwhoami", "w", 0, VALUE},
-    {"redis-cli", "a", 0, VALUE},
-    {"snmpget snmpwalk snmpset snmpbulkwalk", "cAX", 0, VALUE},
-    {"curl", "uU", ':', LOGIN},
-    {"smbclient", "U", '%', LOGIN},
-    {"lftp", "u", ',', LOGIN},
-};
+#define TOOL(form, letters, names) form letters "\0" names "\0"
 
-static const struct tool *find_tool(struct tel_str name)
+static const char tools[] =
+    TOOL("A", "p", "mysql mysqldump mysqladmin mysqlimport mysqlcheck mysqlshow mysqlpump")
+        TOOL("A", "p", "mariadb mariadb-dump mariadb-admin mariadb-import mariadb-check")
+            TOOL("A", "p", "7z 7za 7zr 7zz rar unrar")
+                TOOL("V", "p", "sshpass login mongo mongosh mongodump mongorestore mongoexport")
+                    TOOL("V", "P", "sqlcmd bcp isql tsql zip unzip ipmitool") TOOL(
+                        "V", "w", "ldapsearch ldapadd ldapmodify ldapdelete ldappasswd ldapwhoami")
+                        TOOL("V", "a", "redis-cli")
+                            TOOL("V", "cAX", "snmpget snmpwalk snmpset snmpbulkwalk")
+                                TOOL(":", "uU", "curl") TOOL("%", "U", "smbclient")
+                                    TOOL(",", "u", "lftp");
+
+static bool find_tool(struct tool *out, struct tel_str name)
 {
-    for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++) {
-        if (tel_str_in_list(name, tools[i].names))
-            return &tools[i];
+    for (const char *at = tools; *at != '\0'; at = out->names + strlen(out->names) + 1) {
+        out->form = *at;
+        out->letters = at + 1;
+        out->names = out->letters + strlen(out->letters) + 1;
+        if (tel_str_in_list(name, out->names))
+            return true;
     }
-    return NULL;
+    return false;
+}
+
+static bool takes_login(const struct tool *tool)
+{
+    return tool->form != 0 && tool->form != ATTACHED && tool->form != VALUE;
 }
 
 /* --- one command line ----------------------------------------------------------------------- */
@@ -161,11 +168,11 @@ enum expectation { NOTHING, SECRET, USER_AND_SECRET };
 
 struct masker {
     struct tel_buf *out;
-    size_t room;             /* bytes of argument text that may still be written */
-    bool full;               /* something did not fit */
-    const struct tool *tool; /* the last one met: whose options are being read */
-    enum expectation next;   /* what the next word is */
-    bool script;             /* the argument is a script, as in sh -c */
+    size_t room;           /* bytes of argument text that may still be written */
+    bool full;             /* something did not fit */
+    struct tool tool;      /* the last one met: whose options are being read; form 0: none yet */
+    enum expectation next; /* what the next word is */
+    bool script;           /* the argument is a script, as in sh -c */
 };
 
 /* One argument. */
@@ -304,7 +311,8 @@ static bool looks_like_option(struct tel_str word)
 
 static void hide_login(struct scan *scan, size_t from, size_t to)
 {
-    char separator = scan->masker->tool == NULL ? ':' : scan->masker->tool->separator;
+    const struct tool *tool = &scan->masker->tool;
+    char separator = (char)(takes_login(tool) ? tool->form : ':');
     ptrdiff_t at = tel_str_find((struct tel_str){scan->text.ptr + from, to - from}, separator);
 
     hide(scan, at < 0 ? to : from + (size_t)at + 1, to);
@@ -329,15 +337,15 @@ static bool take_expected(struct scan *scan)
 
 static bool take_tool_option(struct scan *scan, struct tel_str word)
 {
-    const struct tool *tool = scan->masker->tool;
+    const struct tool *tool = &scan->masker->tool;
     size_t value = scan->at + 2;
 
-    if (tool == NULL || word.len < 2 || word.ptr[1] == '-')
+    if (tool->form == 0 || word.len < 2 || word.ptr[1] == '-')
         return false;
     if (memchr(tool->letters, word.ptr[1], strlen(tool->letters)) == NULL)
         return false;
     if (word.len > 2 || is_quote(char_at(scan, value))) {
-        if (tool->form == LOGIN)
+        if (takes_login(tool))
             hide_login(scan, value, value_end(scan, value));
         else
             hide(scan, value, value_end(scan, value));
@@ -345,7 +353,7 @@ static bool take_tool_option(struct scan *scan, struct tel_str word)
     }
     if (tool->form == ATTACHED)
         return false;
-    scan->masker->next = tool->form == LOGIN ? USER_AND_SECRET : SECRET;
+    scan->masker->next = takes_login(tool) ? USER_AND_SECRET : SECRET;
     scan->at = value;
     return true;
 }
@@ -353,13 +361,11 @@ static bool take_tool_option(struct scan *scan, struct tel_str word)
 /* "--password secret"; with a '=' it is an assignment like any other, with a ':' a header. */
 static bool take_option(struct scan *scan, struct tel_str word)
 {
-    const struct tool *tool = scan->masker->tool;
-
     if (take_tool_option(scan, word))
         return true;
     if (char_at(scan, scan->at + word.len) == '=' || tel_str_find(word, ':') >= 0)
         return false;
-    if (tool != NULL && tool->form == LOGIN && tel_str_in_list(word, "--user --proxy-user"))
+    if (takes_login(&scan->masker->tool) && tel_str_in_list(word, "--user --proxy-user"))
         scan->masker->next = USER_AND_SECRET;
     else if (is_secret_option(word))
         scan->masker->next = SECRET;
@@ -372,7 +378,7 @@ static bool take_option(struct scan *scan, struct tel_str word)
 static bool take_word_start(struct scan *scan)
 {
     struct tel_str word = word_at(scan);
-    const struct tool *tool;
+    struct tool tool;
 
     if (word.len == 0)
         return false;
@@ -384,8 +390,7 @@ static bool take_word_start(struct scan *scan)
     }
     if (word.ptr[0] == '-')
         return take_option(scan, word);
-    tool = find_tool(tel_str_basename(word));
-    if (tool != NULL)
+    if (find_tool(&tool, tel_str_basename(word)))
         scan->masker->tool = tool;
     return false;
 }

@@ -169,9 +169,10 @@ int tel_proto_request(const struct tel_datadir *dir, struct tel_message *message
     return status;
 }
 
-int tel_proto_ask(const struct tel_datadir *dir, struct tel_message *message, int timeout_ms)
+int tel_proto_ask(const struct tel_datadir *dir, struct tel_message *message, struct tel_str line,
+                  int timeout_ms)
 {
-    int fd = tel_proto_request(dir, message, TEL_STR_NONE);
+    int fd = tel_proto_request(dir, message, line);
     int status;
 
     if (fd < 0)

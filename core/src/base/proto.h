@@ -19,6 +19,7 @@ enum tel_request {
     TEL_REQUEST_SYNC = 3,   /* fold everything, however long it takes, then answer */
     TEL_REQUEST_LEADER = 4, /* as START, of a process that has just become a session leader: keep its line
                                for a moment, in which a START of the same process replaces it */
+    TEL_REQUEST_SAY = 6,    /* a text follows in the place of the line: what a program says of its run */
     TEL_REQUEST_LEAVE = 5   /* as COMMIT; and the run is a section of a process that goes on, which
                                need not be watched any longer */
 };
@@ -27,12 +28,16 @@ struct tel_message {
     uint32_t magic;
     uint16_t version;
     uint16_t request;
-    uint32_t line_length; /* a journal line follows: the sender could not append it */
+    uint32_t line_length; /* a journal line follows: the sender could not append it; or a text */
     uint16_t url_length;  /* then where the run is to be posted to, if it is */
     uint16_t token_length;
     struct tel_journal_pos line; /* where the run's line lies, or shortly before */
     char run_id[TEL_RUN_ID_MAX];
 };
+
+/* The text of a SAY: one of these and a name, each with a NUL behind it, and a value. */
+#define TEL_SAY_EVENT "event" /* type, payload (JSON, or nothing) */
+#define TEL_SAY_SET "set"     /* field, value */
 
 /* A remote API: borrowed texts, each of at most TEL_API_TEXT_MAX bytes. */
 struct tel_target {
@@ -76,6 +81,7 @@ int tel_proto_request(const struct tel_datadir *dir, struct tel_message *message
                       struct tel_str line);
 /* Likewise, and waits at most timeout_ms for the answer: an enum tel_answer, -ETIMEDOUT, or an
  * error of tel_proto_request. */
-int tel_proto_ask(const struct tel_datadir *dir, struct tel_message *message, int timeout_ms);
+int tel_proto_ask(const struct tel_datadir *dir, struct tel_message *message, struct tel_str line,
+                  int timeout_ms);
 
 #endif
