@@ -55,8 +55,9 @@ bool tel_client_usable(const telemetry_client *client, struct tel_error *err)
 static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct telemetry_client *clients;
 
-/* False in the child of a process that had other threads when it forked: one of them may have held a
- * lock inside of SQLite, which nobody releases here. */
+/* False in the child of a process that, when it forked, had other threads, one of which may have held a
+ * lock inside of SQLite, which nobody releases here; or a connection to the database: SQLite counts its file
+ * locks by process and file, so a connection of the child would do without those that the parent has. */
 static atomic_bool database_is_safe = true;
 static bool forks_alone; /* guarded by clients_lock */
 
@@ -70,11 +71,11 @@ static bool is_alone(void)
 
 int tel_client_may_use_database(struct tel_error *err)
 {
-    return atomic_load(&database_is_safe)
-               ? 0
-               : tel_fail(err, TEL_ERR_REFUSED,
-                          "a forked child of a program with threads leaves the database to others",
-                          NULL);
+    if (atomic_load(&database_is_safe))
+        return 0;
+    return tel_fail(err, TEL_ERR_REFUSED,
+                    "a forked child leaves the database to others, as its parent ",
+                    "had threads, or had it open", NULL);
 }
 
 static void before_fork(void)
@@ -96,15 +97,22 @@ static void after_fork_in_parent(void)
     pthread_mutex_unlock(&clients_lock);
 }
 
-/* The database connection is the parent's: closing or using it here would take the parent's locks
- * away (https://www.sqlite.org/howtocorrupt.html, 2.6). It is forgotten. */
+static void forget_database(struct telemetry_client *client)
+{
+    if (client->fold == NULL)
+        return;
+    tel_fold_forget(client->fold);
+    client->fold = NULL;
+    atomic_store(&database_is_safe, false);
+}
+
 static void after_fork_in_child(void)
 {
     for (struct telemetry_client *client = clients; client != NULL; client = client->next) {
         pthread_mutex_init(&client->events.lock, NULL);
         pthread_mutex_init(&client->lock, NULL);
         pthread_mutex_init(&client->fold_lock, NULL);
-        client->fold = NULL;
+        forget_database(client);
         client->self_is_stale = true;
         atomic_fetch_add(&client->generation, 1);
     }

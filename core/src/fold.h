@@ -21,6 +21,9 @@ struct tel_fold_stats {
 int tel_fold_open(struct tel_fold **out, const struct tel_datadir *dir, int busy_ms,
                   struct tel_error *err);
 void tel_fold_close(struct tel_fold *fold);
+/* For a forked child, instead of closing: the database connection is its parent's, and must not be touched
+ * (https://www.sqlite.org/howtocorrupt.html, 2.6). Takes no lock. */
+void tel_fold_forget(struct tel_fold *fold);
 
 /* Called between the batches of a pass, so that a collector that is behind can say so; a nonzero
  * return ends the pass early. NULL: nothing is called. */

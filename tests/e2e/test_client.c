@@ -90,11 +90,31 @@ Test(client, a_child_is_another_process)
     const struct run_result result = client("fork");
 
     assert_quiet(result);
-    cr_expect_str_eq(result.out, "event 0\nadd 0\nend -1008\nown end 0\nparent end 0\n");
+    cr_expect_str_eq(result.out, "event 0\nadd 0\nend -1008\nown end 0\nclose 0\nparent end 0\n");
     cr_expect_str_eq(rows("SELECT job_type, status, items_succeeded FROM agent_runs ORDER BY 1"),
                      "child|success|0\nparent|success|3");
     cr_expect_str_eq(rows("SELECT count(DISTINCT pid) FROM run_process"), "2");
     check_last_lines(2);
+}
+
+/* SQLite would give a connection of the child the locks of its parent's, which are not the child's. */
+Test(client, a_child_leaves_a_database_that_its_parent_has_open)
+{
+    const struct run_result result = client_with("fork", LIST("TELEMETRY_COLLECTOR=off"));
+
+    assert_quiet(result);
+    cr_expect(contains(result.out, "own end 0\nclose -1001\n"), "%s", result.out);
+    cr_expect_str_eq(rows("SELECT job_type, status, items_succeeded FROM agent_runs ORDER BY 1"),
+                     "child|success|0\nparent|success|3", "the parent makes the row");
+}
+
+Test(client, a_child_makes_its_rows_where_its_parent_has_none)
+{
+    const struct run_result result = client_with("fork-first", LIST("TELEMETRY_COLLECTOR=off"));
+
+    assert_quiet(result);
+    cr_expect_str_eq(result.out, "own end 0\nclose 0\n");
+    cr_expect_str_eq(rows("SELECT job_type, status FROM agent_runs"), "child|success");
 }
 
 Test(client, forks_in_the_middle_of_threads)

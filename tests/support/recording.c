@@ -139,7 +139,7 @@ void wait_until_watched(const char *base, const struct program *program)
 
 /* --- collectors ------------------------------------------------------------------------------- */
 
-/* All of a file under /proc; its length. */
+/* A file under /proc, what fits of it, and a NUL behind; its length. */
 static size_t read_proc(const char *pid, const char *name, char *out, size_t cap)
 {
     char path[300];
@@ -151,9 +151,10 @@ static size_t read_proc(const char *pid, const char *name, char *out, size_t cap
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
-    while (len < cap && (got = read(fd, out + len, cap - len)) > 0)
+    while (len < cap - 1 && (got = read(fd, out + len, cap - 1 - len)) > 0)
         len += (size_t)got;
     close(fd);
+    out[len] = '\0';
     return len;
 }
 

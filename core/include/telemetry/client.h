@@ -27,8 +27,8 @@
  *
  * fork: in the child the client works as before. Runs that the parent started stay the parent's: the
  * child may log events and set values of them while they last, and free its handles, but ending them
- * is refused. The child of a program that had other threads leaves the database to the collector, or to
- * whoever folds next. Not after vfork, nor after a clone() that does not go through libc.
+ * is refused. The child of a program that had other threads, or had made rows itself for want of a
+ * collector, leaves the database to the collector, or to whoever folds next. Not after vfork, nor after a clone() that does not go through libc.
  */
 #ifndef TELEMETRY_CLIENT_H
 #define TELEMETRY_CLIENT_H
