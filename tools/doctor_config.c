@@ -13,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NOT_READ = -1 }; /* no variable of this version's configuration */
-
 /* What takes a value's place when it is not set. */
 enum otherwise {
     NOTHING,
@@ -26,56 +24,55 @@ enum otherwise {
 };
 
 static const struct variable {
-    const char *name; /* NULL: that of var */
-    int var;
+    enum tel_var var;
     enum otherwise otherwise;
     const char *fallback;
 } variables[] = {
-    {NULL, TEL_VAR_AUTO, FIXED, "on"},
-    {NULL, TEL_VAR_DB_PATH, NOTHING, NULL},
-    {NULL, TEL_VAR_BASE_DIR, NOTHING, NULL},
-    {NULL, TEL_VAR_LEGACY_BASE_DIR, NOTHING, NULL},
-    {NULL, TEL_VAR_NDJSON_DIR, NOTHING, NULL},
-    {NULL, TEL_VAR_HOME, NOTHING, NULL},
-    {NULL, TEL_VAR_FILE_MODE, FIXED, "0600"},
-    {NULL, TEL_VAR_SKIP_VALIDATION, FIXED, "off"},
-    {NULL, TEL_VAR_AGENT_NAME, FIXED, "the program's name"},
-    {NULL, TEL_VAR_JOB_TYPE, NOTHING, NULL},
-    {NULL, TEL_VAR_JOB_NAME, JOB, "the agent's name"},
-    {NULL, TEL_VAR_TRIGGER_TYPE, TRIGGER, NULL},
-    {NULL, TEL_VAR_AGENT_OWNER, NOTHING, NULL},
-    {NULL, TEL_VAR_INPUT_SUMMARY, NOTHING, NULL},
-    {NULL, TEL_VAR_OUTPUT_SUMMARY, NOTHING, NULL},
-    {NULL, TEL_VAR_METRICS_JSON, NOTHING, NULL},
-    {NULL, TEL_VAR_INSIGHT_ID, NOTHING, NULL},
-    {NULL, TEL_VAR_PRODUCT, NOTHING, NULL},
-    {NULL, TEL_VAR_PLATFORM, NOTHING, NULL},
-    {NULL, TEL_VAR_PRODUCT_FAMILY, NOTHING, NULL},
-    {NULL, TEL_VAR_SUBDOMAIN, NOTHING, NULL},
-    {NULL, TEL_VAR_GIT_REPO, GIT_REPO, NULL},
-    {NULL, TEL_VAR_GIT_BRANCH, GIT_BRANCH, NULL},
-    {NULL, TEL_VAR_GIT_RUN_TAG, NOTHING, NULL},
-    {NULL, TEL_VAR_AUTO_CHILDREN, FIXED, "root"},
-    {NULL, TEL_VAR_AUTO_INCLUDE, NOTHING, NULL},
-    {NULL, TEL_VAR_AUTO_EXCLUDE, NOTHING, NULL},
-    {NULL, TEL_VAR_WAIT_MS, FIXED, "200"},
-    {NULL, TEL_VAR_SUCCESS_EXIT_CODES, FIXED, "0"},
-    {NULL, TEL_VAR_CONFIG, NOTHING, NULL},
-    {NULL, TEL_VAR_DEBUG, FIXED, "off"},
-    {NULL, TEL_VAR_DURABILITY, FIXED, "process"},
-    {NULL, TEL_VAR_API_URL, NOTHING, NULL},
-    {NULL, TEL_VAR_API_TOKEN, NOTHING, NULL},
-    {NULL, TEL_VAR_API_ENABLED, FIXED, "true, when there is a URL"},
-    {NULL, TEL_VAR_TEST_MODE, NOTHING, NULL},
-    {NULL, TEL_VAR_COLLECTOR, FIXED, "this program, found beside the shim"},
-    {NULL, TEL_VAR_RUN_ID, NOTHING, NULL},
-    {NULL, TEL_VAR_RUN_OWNER, NOTHING, NULL},
+    {TEL_VAR_AUTO, FIXED, "on"},
+    {TEL_VAR_DB_PATH, NOTHING, NULL},
+    {TEL_VAR_BASE_DIR, NOTHING, NULL},
+    {TEL_VAR_LEGACY_BASE_DIR, NOTHING, NULL},
+    {TEL_VAR_NDJSON_DIR, NOTHING, NULL},
+    {TEL_VAR_HOME, NOTHING, NULL},
+    {TEL_VAR_FILE_MODE, FIXED, "0600"},
+    {TEL_VAR_SKIP_VALIDATION, FIXED, "off"},
+    {TEL_VAR_AGENT_NAME, FIXED, "the program's name"},
+    {TEL_VAR_JOB_TYPE, NOTHING, NULL},
+    {TEL_VAR_JOB_NAME, JOB, "the agent's name"},
+    {TEL_VAR_TRIGGER_TYPE, TRIGGER, NULL},
+    {TEL_VAR_AGENT_OWNER, NOTHING, NULL},
+    {TEL_VAR_INPUT_SUMMARY, NOTHING, NULL},
+    {TEL_VAR_OUTPUT_SUMMARY, NOTHING, NULL},
+    {TEL_VAR_METRICS_JSON, NOTHING, NULL},
+    {TEL_VAR_INSIGHT_ID, NOTHING, NULL},
+    {TEL_VAR_PRODUCT, NOTHING, NULL},
+    {TEL_VAR_PLATFORM, NOTHING, NULL},
+    {TEL_VAR_PRODUCT_FAMILY, NOTHING, NULL},
+    {TEL_VAR_SUBDOMAIN, NOTHING, NULL},
+    {TEL_VAR_GIT_REPO, GIT_REPO, NULL},
+    {TEL_VAR_GIT_BRANCH, GIT_BRANCH, NULL},
+    {TEL_VAR_GIT_RUN_TAG, NOTHING, NULL},
+    {TEL_VAR_AUTO_CHILDREN, FIXED, "root"},
+    {TEL_VAR_AUTO_INCLUDE, NOTHING, NULL},
+    {TEL_VAR_AUTO_EXCLUDE, NOTHING, NULL},
+    {TEL_VAR_WAIT_MS, FIXED, "200"},
+    {TEL_VAR_SUCCESS_EXIT_CODES, FIXED, "0"},
+    {TEL_VAR_CONFIG, NOTHING, NULL},
+    {TEL_VAR_DEBUG, FIXED, "off"},
+    {TEL_VAR_DURABILITY, FIXED, "process"},
+    {TEL_VAR_API_URL, NOTHING, NULL},
+    {TEL_VAR_API_TOKEN, NOTHING, NULL},
+    {TEL_VAR_API_ENABLED, FIXED, "true, when there is a URL"},
+    {TEL_VAR_TEST_MODE, NOTHING, NULL},
+    {TEL_VAR_COLLECTOR, FIXED, "this program, found beside the shim"},
+    {TEL_VAR_RUN_ID, NOTHING, NULL},
+    {TEL_VAR_RUN_OWNER, NOTHING, NULL},
 };
 enum { VARIABLES = sizeof variables / sizeof variables[0] };
 
 static const char *name_of(const struct variable *variable)
 {
-    return variable->name != NULL ? variable->name : tel_var_name((enum tel_var)variable->var);
+    return tel_var_name(variable->var);
 }
 
 /* --- problems -------------------------------------------------------------------------------- */
@@ -102,25 +99,7 @@ static void report_environment(struct doctor *doctor)
     tel_config_load(&config, &source, report_problem, doctor);
 }
 
-static void report_without_effect(const struct doctor *doctor)
-{
-    for (int i = 0; i < VARIABLES; i++)
-        if (variables[i].var == NOT_READ &&
-            tel_env_get_nonempty(&doctor->context.env, variables[i].name).ptr != NULL)
-            doctor_note("%s is set, and has no effect in this version", variables[i].name);
-}
-
 /* --- unknown names --------------------------------------------------------------------------- */
-
-static bool is_known(const char *name)
-{
-    if (tel_var_find(tel_str_from(name)) != TEL_VARS)
-        return true;
-    for (int i = 0; i < VARIABLES; i++)
-        if (variables[i].name != NULL && strcmp(variables[i].name, name) == 0)
-            return true;
-    return false;
-}
 
 /* Names of the Python client's later versions (CONTRACT 2). */
 static bool is_foreign(const char *name)
@@ -159,7 +138,7 @@ static void report_unknown_names(struct doctor *doctor)
             continue;
         memcpy(name, *entry, len);
         name[len] = '\0';
-        if (!is_known(name) && !is_foreign(name))
+        if (tel_var_find(tel_str_from(name)) == TEL_VARS && !is_foreign(name))
             report_unknown(doctor, name);
     }
 }
@@ -233,14 +212,11 @@ static void add_row(struct table *table, const char *name, struct tel_str value,
 
 static struct tel_str value_of(const struct doctor *doctor, const struct variable *variable)
 {
-    const char *name = name_of(variable);
-    const struct tel_str value = variable->var == NOT_READ
-                                     ? tel_env_get_nonempty(&doctor->context.env, name)
-                                     : doctor->context.config.value[variable->var];
+    const struct tel_str value = doctor->context.config.value[variable->var];
 
-    if (value.ptr != NULL && is_secret(name))
+    if (value.ptr != NULL && is_secret(name_of(variable)))
         return TEL_STR("set (not shown)");
-    return strcmp(name, "METRICS_API_URL") == 0 ? without_credentials(value) : value;
+    return variable->var == TEL_VAR_API_URL ? without_credentials(value) : value;
 }
 
 /* False when it has no value at all. */
@@ -248,11 +224,8 @@ static bool add_variable(struct table *table, const struct doctor *doctor,
                          const struct variable *variable, const struct inferred *inferred)
 {
     char memory[DOCTOR_ORIGIN_MAX];
-    const char *origin = "environment";
+    const char *origin = doctor_origin(doctor, variable->var, memory);
     struct tel_str value = value_of(doctor, variable);
-
-    if (variable->var != NOT_READ)
-        origin = doctor_origin(doctor, (enum tel_var)variable->var, memory);
 
     if (value.len == 0) {
         value = inferred_value(variable, inferred);
@@ -339,7 +312,6 @@ bool doctor_check_configuration(struct doctor *doctor)
     doctor_check_file(doctor);
     report_environment(doctor);
     report_unknown_names(doctor);
-    report_without_effect(doctor);
     report_switch(doctor);
     if (doctor->problems == before)
         doctor_ok("every value that is set can be used");
