@@ -260,18 +260,24 @@ static void hold_start(void *arg, struct tel_str line)
 }
 
 /* A session leader: its line waits, for what it may yet execute. It may also come from one that hands
- * its run to a child: where its first line has been written already, so is this one. */
-static void add_leader(struct collector *collector, struct tel_str run_id, struct tel_str line,
+ * its run to a child: where its first line has been written already, so is this one. False when that child
+ * has executed something that has begun a run already: that one counts. */
+static bool add_leader(struct collector *collector, struct tel_str run_id, struct tel_str line,
                        int pidfd)
 {
     const bool written =
         tel_live_has(collector->live, run_id) && !tel_pending_has(collector->pending, run_id);
 
     tel_live_forget(collector->live, run_id);
+    if (pidfd >= 0 && !written && tel_live_has_process(collector->live, pidfd)) {
+        tel_pending_drop(collector->pending, run_id);
+        return false;
+    }
     if (pidfd < 0 || written ||
         !tel_pending_add(collector->pending, run_id, line, tel_live_identity(pidfd),
                          now_ns() + pending_delay))
         tel_inbox_hold_start(collector->inbox, line);
+    return true;
 }
 
 /* What a session leader has executed is the run, and not the leader before. */
@@ -291,7 +297,10 @@ static void take_parcel(void *arg, const struct tel_parcel *parcel)
     const int pidfd = parcel->passed_fd;
 
     if (parcel->message.request == TEL_REQUEST_LEADER) {
-        add_leader(collector, run_id, parcel->line, pidfd);
+        if (!add_leader(collector, run_id, parcel->line, pidfd)) {
+            close(pidfd);
+            return;
+        }
     } else if (parcel->message.request == TEL_REQUEST_START) {
         replace_leader(collector, pidfd);
     } else { /* the run's end line: its start line goes first */

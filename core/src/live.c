@@ -108,6 +108,18 @@ uint64_t tel_live_identity(int pidfd)
     return inode != 0 ? inode : (uint64_t)pid_behind(pidfd);
 }
 
+bool tel_live_has_process(const struct tel_live *live, int pidfd)
+{
+    const pid_t pid = pid_behind(pidfd);
+    const uint64_t identity = tel_live_identity(pidfd);
+
+    for (int i = 0; i < CHAINS; i++)
+        for (const struct tel_live_run *run = live->chains[i]; run != NULL; run = run->next)
+            if (run->pid == pid && tel_live_identity(run->pidfd) == identity)
+                return true;
+    return false;
+}
+
 static int watch(const struct tel_live *live, struct tel_live_run *run, int operation,
                  uint32_t events)
 {

@@ -33,6 +33,8 @@ uint64_t tel_live_identity(int pidfd);
 int tel_live_add(struct tel_live *live, struct tel_str run_id, int pidfd,
                  const struct tel_journal_pos *start);
 bool tel_live_has(const struct tel_live *live, struct tel_str run_id);
+/* Some run's process is the one behind pidfd. */
+bool tel_live_has_process(const struct tel_live *live, int pidfd);
 /* It is watched, and its process has not ended. */
 bool tel_live_lasts(const struct tel_live *live, struct tel_str run_id);
 size_t tel_live_count(const struct tel_live *live);

@@ -50,6 +50,14 @@ static struct entry **find_run(struct tel_pending *pending, struct tel_str run_i
     return link;
 }
 
+void tel_pending_drop(struct tel_pending *pending, struct tel_str run_id)
+{
+    struct entry **link = find_run(pending, run_id);
+
+    if (*link != NULL)
+        drop(link);
+}
+
 bool tel_pending_has(const struct tel_pending *pending, struct tel_str run_id)
 {
     const struct entry *entry = pending->first;

@@ -18,6 +18,7 @@ bool tel_pending_add(struct tel_pending *pending, struct tel_str run_id, struct 
 /* Forgets the run of a process that has begun another one. True when there was one: run_id, of
  * TEL_RUN_ID_MAX bytes, receives which, NUL-terminated. */
 bool tel_pending_take_process(struct tel_pending *pending, uint64_t process, char *run_id);
+void tel_pending_drop(struct tel_pending *pending, struct tel_str run_id);
 bool tel_pending_has(const struct tel_pending *pending, struct tel_str run_id);
 /* When the first line is due; 0 when there is none. */
 int64_t tel_pending_due(const struct tel_pending *pending);
