@@ -137,6 +137,8 @@ static void note_end(struct collector *collector, struct tel_live_run *run, int6
 {
     const bool was_alive = collector->looked > run->added_boot_ns;
 
+    if (run->pidfd < 0)
+        return; /* forgotten by a message of the same batch */
     tel_live_ended(collector->live, run, was_alive ? entered - collector->looked : INT64_MAX);
     due(&collector->settle_due, now_ns() + settle_delay);
 }
@@ -391,8 +393,13 @@ static void settle_ended(struct collector *collector)
     while (run != NULL) {
         struct tel_live_run *next = run->queued;
         const enum tel_patience patience = patience_with(run);
-        enum tel_settled settled = tel_settle_ended(&settler, run, patience);
+        enum tel_settled settled;
 
+        if (run->pidfd < 0) { /* forgotten during the fold */
+            run = next;
+            continue;
+        }
+        settled = tel_settle_ended(&settler, run, patience);
         if (settled == TEL_SETTLE_LATER) {
             tel_live_put_back(collector->live, run);
             due(&collector->settle_due,
@@ -645,6 +652,7 @@ static int wait_ms(const struct collector *collector)
 
 static void serve_once(struct collector *collector)
 {
+    tel_live_bury(collector->live);
     take_events(collector, wait_ms(collector));
     answer_requests(collector);
     do_due_work(collector);

@@ -17,6 +17,7 @@ struct tel_live {
     int epoll_fd;
     size_t count;
     struct tel_live_run *ended;
+    struct tel_live_run *forgotten; /* linked by next, until tel_live_bury */
     struct tel_live_run *chains[CHAINS];
 };
 
@@ -35,10 +36,21 @@ static void free_run(struct tel_live_run *run)
     free(run);
 }
 
+void tel_live_bury(struct tel_live *live)
+{
+    while (live->forgotten != NULL) {
+        struct tel_live_run *run = live->forgotten;
+
+        live->forgotten = run->next;
+        free(run);
+    }
+}
+
 void tel_live_free(struct tel_live *live)
 {
     if (live == NULL)
         return;
+    tel_live_bury(live);
     for (int i = 0; i < CHAINS; i++) {
         while (live->chains[i] != NULL) {
             struct tel_live_run *run = live->chains[i];
@@ -194,7 +206,7 @@ void tel_live_put_back(struct tel_live *live, struct tel_live_run *run)
     live->ended = run;
 }
 
-void tel_live_remove(struct tel_live *live, struct tel_live_run *run)
+static void take_off(struct tel_live *live, struct tel_live_run *run)
 {
     struct tel_live_run **link =
         &live->chains[chain_of((struct tel_str){run->run_id, strlen(run->run_id)})];
@@ -205,6 +217,11 @@ void tel_live_remove(struct tel_live *live, struct tel_live_run *run)
     live->count--;
     /* Closing alone does not end the watch while its sender has a copy of the pidfd (epoll(7)). */
     watch(live, run, EPOLL_CTL_DEL, 0);
+}
+
+void tel_live_remove(struct tel_live *live, struct tel_live_run *run)
+{
+    take_off(live, run);
     free_run(run);
 }
 
@@ -220,5 +237,9 @@ void tel_live_forget(struct tel_live *live, struct tel_str run_id)
             break;
         }
     }
-    tel_live_remove(live, run);
+    take_off(live, run);
+    close(run->pidfd);
+    run->pidfd = -1;
+    run->next = live->forgotten;
+    live->forgotten = run;
 }

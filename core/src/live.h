@@ -50,7 +50,10 @@ bool tel_live_any_ended(const struct tel_live *live);
 /* Puts a run that could not be settled back on the list. */
 void tel_live_put_back(struct tel_live *live, struct tel_live_run *run);
 void tel_live_remove(struct tel_live *live, struct tel_live_run *run);
-/* Watches a run no longer, if it was watched; also when it is on the list of ended ones. */
+/* Watches a run no longer, if it was watched; also when it is on the list of ended ones. Who has a pointer
+ * to it (a batch of events, a list taken over) finds pidfd -1 there, until tel_live_bury. */
 void tel_live_forget(struct tel_live *live, struct tel_str run_id);
+/* Frees what was forgotten: when nobody has pointers to runs. */
+void tel_live_bury(struct tel_live *live);
 
 #endif
