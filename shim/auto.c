@@ -40,12 +40,18 @@ struct start {
 #define OWNER_NAME "TELEMETRY_RUN_OWNER="
 enum { OWNER_ENTRY = sizeof OWNER_NAME + TEL_OWNER_MAX };
 
+/* Of a run that began at setsid. In a page that is shared with forked children. */
+struct leader {
+    char owner[OWNER_ENTRY];
+    atomic_int follower; /* the last child that has begun a session of its own by setsid; 0: none */
+};
+
 /* A recorded process's memory: one mapping, made only when there is something to record. */
 struct memory {
     struct tel_recorder recorder;
     char run_id[sizeof "TELEMETRY_RUN_ID=" + TEL_RUN_ID_MAX];
     char owner[OWNER_ENTRY];
-    char *leader; /* owner of a run that began at setsid: shared with forked children */
+    struct leader *leader; /* NULL: not begun at setsid */
     char traceparent[sizeof "TRACEPARENT=" + TEL_TRACEPARENT_LEN];
     char *environment[]; /* the host's entries behind ours */
 };
@@ -96,7 +102,7 @@ static bool is_run(void)
         return tel_sys_getpid() == run.pid;
     return run.memory->leader != NULL &&
            tel_recorder_inherit(&run.memory->recorder,
-                                tel_str_from(run.memory->leader + sizeof OWNER_NAME - 1));
+                                tel_str_from(run.memory->leader->owner + sizeof OWNER_NAME - 1));
 }
 
 static bool may_end(void)
@@ -111,12 +117,13 @@ static bool passes_on(void)
 {
     enum { SOON_S = 5 };
     const int64_t age_ns = tel_clock_boottime_ns() - run.memory->recorder.began_boot_ns;
+    struct leader *leader = run.memory->leader;
     struct tel_buf owner;
 
-    if (run.memory->leader == NULL || *run.own == 0 || age_ns > SOON_S * INT64_C(1000000000))
+    if (leader == NULL || *run.own == 0 || age_ns > SOON_S * INT64_C(1000000000))
         return false;
-    tel_buf_init(&owner, run.memory->leader + sizeof OWNER_NAME - 1, TEL_OWNER_MAX);
-    return tel_recorder_pass(&run.memory->recorder, &owner);
+    tel_buf_init(&owner, leader->owner + sizeof OWNER_NAME - 1, TEL_OWNER_MAX);
+    return tel_recorder_pass(&run.memory->recorder, atomic_load(&leader->follower), &owner);
 }
 
 void tel_shim_end(int status)
@@ -218,7 +225,7 @@ static void copy_auxv(char **out, char *const *auxv)
 
 static char *owner_entry(struct memory *memory)
 {
-    return memory->leader != NULL ? memory->leader : memory->owner;
+    return memory->leader != NULL ? memory->leader->owner : memory->owner;
 }
 
 /* Later images find the run in new entries, first in an array of our own. The original block is left as
@@ -253,10 +260,10 @@ static bool lies_in_block(const struct start *start, const char *text)
 
 static bool is_own_text(const char *text)
 {
-    const struct memory *memory = run.memory;
+    struct memory *memory = run.memory;
 
-    return memory != NULL && (text == memory->run_id || text == memory->owner ||
-                              text == memory->traceparent || text == memory->leader);
+    return memory != NULL && (text == memory->run_id || text == memory->traceparent ||
+                              text == owner_entry(memory));
 }
 
 /* The same for a run that begins in the middle of a program. The array may be the program's by now, and so
@@ -366,12 +373,12 @@ static int record(struct memory *memory, struct start *start, enum beginning beg
 }
 
 /* One page that forked children share; NULL without. */
-static char *map_shared(size_t page)
+static struct leader *map_shared(size_t page)
 {
     const long at = tel_sys_call(SYS_mmap, 0, (long)page, PROT_READ | PROT_WRITE,
                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-    return at < 0 && at > -4096 ? NULL : (char *)at; // NOLINT(performance-no-int-to-ptr)
+    return at < 0 && at > -4096 ? NULL : (struct leader *)at; // NOLINT(performance-no-int-to-ptr)
 }
 
 /* Opens a run, inside the one of run_id where that is set; or takes that one up again after an exec. */
@@ -584,9 +591,12 @@ void tel_shim_new_session(pid_t before)
     /* The run's own process remains what it is; a child of vfork works in its parent's memory. */
     if (*run.own != 0 && (run.memory != NULL || tel_sys_getpid() != run.pid))
         return;
-    /* A daemon's worker, such as each backend of PostgreSQL. */
-    if (run.memory != NULL && before == run.pid)
+    /* A daemon's worker, such as each backend of PostgreSQL; or who goes on after a double fork. */
+    if (run.memory != NULL && before == run.pid) {
+        if (run.memory->leader != NULL)
+            atomic_store(&run.memory->leader->follower, tel_sys_getpid());
         return;
+    }
     if (on_signal_stack() || !look_again(&start))
         return;
     inherit(&in, start.envp);

@@ -46,6 +46,9 @@ static const struct {
     /* Unless that comes late. */
     {"twice-late", "/bin/sleep",
      "session success\nsession success of session\nsleep success of session", 7},
+    /* And a server is no step to what it has started in a session of its own. */
+    {"short-server", "/bin/sleep",
+     "session success\nsession success of session\nsleep success of session", 6},
     {"waited-for", "/bin/sleep", "session success\nsleep success of session", 4},
     {"old-environment", "/bin/sleep", "session success\nsleep success of session", 4},
     {"vfork", "/bin/sleep", "session success\nsleep success of session", 4},

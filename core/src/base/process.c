@@ -228,13 +228,13 @@ int tel_process_open(const struct tel_process_key *key)
 
 /* True when the process that stat describes could go on with a run of session. It may have executed
  * something already: a step between is not always the quicker one. */
-static bool is_heir(const struct tel_proc_stat *stat, pid_t session)
+static bool is_heir(const struct tel_proc_stat *stat, pid_t session, pid_t follower)
 {
-    return (stat->session == session || stat->session == stat->pid) && stat->state != 'Z' &&
+    return (stat->session == session || stat->pid == follower) && stat->state != 'Z' &&
            stat->state != 'X';
 }
 
-int tel_process_heir(pid_t session, struct tel_process_key *key)
+int tel_process_heir(pid_t session, pid_t follower, struct tel_process_key *key)
 {
     char text[512];
     const ssize_t got = read_file("/proc/thread-self/children", text, sizeof text);
@@ -246,7 +246,7 @@ int tel_process_heir(pid_t session, struct tel_process_key *key)
         int pidfd;
 
         if (!tel_str_to_u64(next_word(&list), &pid) || !read_stat_of((pid_t)pid, &stat) ||
-            !is_heir(&stat, session))
+            !is_heir(&stat, session, follower))
             continue;
         pidfd = tel_sys_pidfd_open((pid_t)pid);
         if (pidfd < 0)

@@ -49,9 +49,9 @@ struct tel_process_key {
 int tel_process_open(const struct tel_process_key *key);
 /* The process of key exists and has not ended (a zombie has). */
 bool tel_process_is_running(const struct tel_process_key *key);
-/* A child that the calling thread has forked, in session or leading its own, and that goes on: fills key,
- * and gives a pidfd, the caller's to close. -ESRCH when there is none. */
-int tel_process_heir(pid_t session, struct tel_process_key *key);
+/* A child that the calling thread has forked and that goes on, in session, or as follower in another one:
+ * fills key, and gives a pidfd, the caller's to close. -ESRCH when there is none. */
+int tel_process_heir(pid_t session, pid_t follower, struct tel_process_key *key);
 /* The pidfs inode behind a pidfd, 0 where the kernel has no pidfs. */
 uint64_t tel_pidfd_inode(int pidfd);
 

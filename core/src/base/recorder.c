@@ -491,7 +491,7 @@ static int append_end(struct tel_recorder *recorder, struct tel_error *err)
     return tel_recorder_append(recorder, err);
 }
 
-bool tel_recorder_pass(struct tel_recorder *recorder, struct tel_buf *owner_text)
+bool tel_recorder_pass(struct tel_recorder *recorder, pid_t follower, struct tel_buf *owner_text)
 {
     struct tel_owner owner;
     struct tel_runline line;
@@ -503,7 +503,7 @@ bool tel_recorder_pass(struct tel_recorder *recorder, struct tel_buf *owner_text
     if (!tel_owner_parse(tel_str_from(recorder->owner_text), &owner) ||
         tel_runline_parse(recorder->last_line, &line) != TEL_LINE_RUN)
         return false;
-    pidfd = tel_process_heir(recorder->self.pid, &owner.process);
+    pidfd = tel_process_heir(recorder->self.pid, follower, &owner.process);
     if (pidfd < 0)
         return false;
     owner.before = (struct tel_cpu_times){0};

@@ -64,9 +64,9 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_subjec
                           struct tel_error *err);
 
 /* Hands the run of a session leader that ends to a child that it has forked and that goes on (the
- * classic double fork). True when there is one: owner then receives its owner's text. The run has not
- * ended then. */
-bool tel_recorder_pass(struct tel_recorder *recorder, struct tel_buf *owner);
+ * classic double fork), in its session or as follower, which leads one itself (0: none does). True when there
+ * is one: owner then receives its owner's text. The run has not ended then. */
+bool tel_recorder_pass(struct tel_recorder *recorder, pid_t follower, struct tel_buf *owner);
 /* In such a child, by what its owner's text says now: true when the run has been handed to it. */
 bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str owner);
 
