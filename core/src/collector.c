@@ -714,6 +714,9 @@ static void serve(struct collector *collector)
     do
         serve_once(collector);
     while (!is_done(collector) || leave(collector));
+    /* Who is told to go leaves nothing half known. */
+    take_events(collector, 0);
+    settle_ended(collector);
     answer_requests(collector);
     release_leaders(collector, INT64_MAX);
 }

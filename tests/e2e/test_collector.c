@@ -345,6 +345,18 @@ Test(collector, stays_while_a_run_lives)
     cr_expect(collectors_leave(base_dir()), "and then leaves");
 }
 
+/* What has ended a moment ago is in the database, although nobody has waited for it. */
+Test(collector, told_to_leave_right_after_a_run)
+{
+    record("/bin/true");
+    run(LIST("sh", "-c", "kill -KILL $$"),
+        shim_env_and(base_dir(), LIST("TELEMETRY_AUTO_WAIT_MS=0")));
+    run(LIST("/bin/false"), shim_env_and(base_dir(), LIST("TELEMETRY_AUTO_WAIT_MS=0")));
+    end_collectors(base_dir(), SIGTERM);
+    cr_expect_str_eq(
+        sql_text(base_dir(), "SELECT count(*) FROM agent_runs WHERE status <> 'running'"), "3");
+}
+
 Test(collector, told_to_leave_although_a_run_lives)
 {
     struct program *program = start_waiting(base_dir());
