@@ -1,0 +1,76 @@
+/* The collector's work on journal and database, and on whose. */
+#include "upkeep.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "support/places.h"
+#include "support/support.h"
+
+static struct tel_datadir dir;
+static struct tel_claim claim;
+static struct tel_agenda agenda;
+static struct tel_upkeep upkeep;
+
+static void set_up(void)
+{
+    struct tel_error err = {0};
+
+    make_place(&dir, test_dir());
+    cr_assert_eq(tel_datadir_prepare_run(&dir, NULL), 0);
+    cr_assert_eq(tel_claim_take(&claim, &dir, &err), 0, "%s", err.message);
+    upkeep = (struct tel_upkeep){.dir = &dir, .claim = &claim, .agenda = &agenda};
+    cr_assert_eq(tel_upkeep_open(&upkeep, &err), 0, "%s", err.message);
+}
+
+static void tear_down(void)
+{
+    tel_upkeep_close(&upkeep, NULL);
+    tel_claim_drop(&claim, &dir, true);
+}
+
+TestSuite(upkeep, .init = set_up, .fini = tear_down);
+
+Test(upkeep, a_fold_is_followed_by_care)
+{
+    write_file(journal_path(dir.raw, this_date()), start_line("r1", 1), 0600);
+    tel_agenda_add(&agenda, TEL_WORK_FOLD);
+    cr_expect(tel_upkeep_fold(&upkeep, false));
+    cr_expect_str_eq(sql_text(dir.base, "select run_id from agent_runs"), "r1");
+    cr_expect_not(tel_agenda_has(&agenda, TEL_WORK_FOLD));
+    cr_expect(tel_agenda_has(&agenda, TEL_WORK_CARE));
+    cr_expect_not(tel_agenda_has(&agenda, TEL_WORK_RETRY));
+}
+
+Test(upkeep, a_fold_that_fails_is_tried_again)
+{
+    write_file(journal_path(dir.raw, this_date()), start_line("r1", 1), 0600);
+    write_file(text("%s/db", dir.base), "in the way", 0600);
+    cr_expect_not(tel_upkeep_fold(&upkeep, false));
+    cr_expect(tel_agenda_has(&agenda, TEL_WORK_RETRY));
+    cr_expect_not(upkeep.is_lost);
+}
+
+/* Its files have gone with it: they must not come back to life in the new one. */
+Test(upkeep, a_directory_that_was_made_again_is_anothers)
+{
+    char path[TEL_PATH_MAX];
+
+    cr_expect(tel_upkeep_is_ours(&upkeep));
+    cr_assert_eq(tel_run_path(path, &dir, TEL_LOCK_SUFFIX), 0);
+    cr_assert_eq(rename(path, text("%s.old", path)), 0);
+    write_file(path, "", 0600);
+    write_file(journal_path(dir.raw, this_date()), start_line("r1", 1), 0600);
+    cr_expect_not(tel_upkeep_fold(&upkeep, true));
+    cr_expect(upkeep.is_lost);
+    cr_expect_null(tel_upkeep_store(&upkeep));
+    cr_expect_null(sql_text(dir.base, "select run_id from agent_runs"));
+    cr_expect_not(tel_agenda_has(&agenda, TEL_WORK_RETRY));
+}
+
+Test(upkeep, what_was_written_is_synced_soon)
+{
+    tel_upkeep_note_written(&upkeep);
+    cr_expect(tel_agenda_has(&agenda, TEL_WORK_SYNC));
+    cr_expect_eq(upkeep.sync_date, this_date());
+}
