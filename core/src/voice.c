@@ -3,12 +3,11 @@
  * either the one who takes the mailbox in has seen it all, or is asked to look again. */
 #include "voice.h"
 
-#include "append.h"
 #include "base/clock.h"
 #include "base/owner.h"
 #include "base/proto.h"
 #include "event_line.h"
-#include "mailbox.h"
+#include "speech.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -128,34 +127,21 @@ static void have_taken_in(const struct tel_voice *voice)
     tel_proto_ask(voice->dir, &message, TEL_STR_NONE, ASK_MS);
 }
 
-typedef int speak_fn(struct tel_voice *voice, const struct tel_mailbox *box, struct tel_str line,
-                     struct tel_error *err);
-
-static int say(struct tel_voice *voice, const struct tel_mailbox *box, struct tel_str line,
-               struct tel_error *err)
+static int speak(struct tel_voice *voice, bool is_event, struct tel_str line, struct tel_error *err)
 {
-    return tel_mailbox_append(box, line, voice->sync, err);
-}
-
-static int log_event(struct tel_voice *voice, const struct tel_mailbox *box, struct tel_str line,
-                     struct tel_error *err)
-{
-    (void)box; /* that it is there says that there may be an event behind the end line */
-    return tel_append(voice->dir, voice->date, voice->sync, line, err);
-}
-
-static int speak(struct tel_voice *voice, speak_fn *fn, struct tel_str line, struct tel_error *err)
-{
-    struct tel_mailbox box;
+    struct tel_speech speech = {
+        .dir = voice->dir,
+        .run_id = voice->run_id,
+        .line = line,
+        .is_event = is_event,
+        .sync = voice->sync,
+    };
     int status = check_lasts(voice, err);
 
-    if (status == 0)
-        status = tel_mailbox_open(&box, voice->dir, voice->run_id, TEL_MAILBOX_SPEAK,
-                                  TEL_VOICE_PATIENCE_MS, err);
     if (status < 0)
         return status;
-    status = fn(voice, &box, line, err);
-    tel_mailbox_close(&box);
+    speech.date = voice->date;
+    status = tel_speech_write(&speech, TEL_VOICE_PATIENCE_MS, err);
     if (status == 0 && check_lasts(voice, NULL) == TEL_ERR_ENDED)
         have_taken_in(voice);
     return status;
@@ -163,7 +149,7 @@ static int speak(struct tel_voice *voice, speak_fn *fn, struct tel_str line, str
 
 int tel_voice_say(struct tel_voice *voice, struct tel_str said, struct tel_error *err)
 {
-    return speak(voice, say, said, err);
+    return speak(voice, false, said, err);
 }
 
 int tel_voice_event(struct tel_voice *voice, struct tel_str type, struct tel_str payload,
@@ -180,7 +166,7 @@ int tel_voice_event(struct tel_voice *voice, struct tel_str type, struct tel_str
     tel_buf_init(&line, memory, TEL_EVENT_LINE_MAX);
     status = tel_event_line_put(&line, voice->run_id, type, payload, now.realtime_ns, err);
     if (status == 0)
-        status = speak(voice, log_event, tel_buf_view(&line), err);
+        status = speak(voice, true, tel_buf_view(&line), err);
     free(memory);
     return status;
 }
