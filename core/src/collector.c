@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "collector_internal.h"
 #include "leftovers.h"
+#include "wal_writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -266,6 +267,7 @@ int tel_collector_run(struct tel_collector_options *options, struct tel_error *e
     int status;
 
     tel_clock_use(clock_gettime);
+    tel_wal_writer_use();
     status = open_collector(&collector, err);
 
     if (status == 0)

@@ -66,8 +66,10 @@ static const char running_text[] =
     " WHERE r.status = 'running'";
 
 /* Once for each connection. The page cache need not hold the database: a fold in order of time
- * touches the same few pages again and again. The WAL is cut back when a big one has been copied. */
+ * touches the same few pages again and again; what is changed stays in it until the commit
+ * (wal_writer.h). The WAL is cut back when a big one has been copied. */
 static const char settings[] = "PRAGMA synchronous = NORMAL; PRAGMA ignore_check_constraints = ON; PRAGMA cache_size = -8192;"
+                               "PRAGMA cache_spill = OFF;"
                                "PRAGMA journal_size_limit = 8388608; PRAGMA temp_store = MEMORY";
 
 struct file_id {

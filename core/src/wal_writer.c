@@ -1,0 +1,224 @@
+/* See wal_writer.h. A VFS (https://www.sqlite.org/vfs.html) that is the system's own, but for write-ahead
+ * logs: their frames are held back until the one that commits has come. Nobody reads them before, as the
+ * log's index tells of them only when they are all written. */
+#include "wal_writer.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* https://www.sqlite.org/fileformat2.html#walformat */
+enum {
+    FRAME_HEADER = 24,
+    SIZE_AT = 4, /* in it: of the database, in the last frame of a commit; else 0 */
+    SIZE_LEN = 4,
+    HELD_MAX = 64 * 1024
+};
+
+/* SQLite allocates it, and the system's file behind it. */
+struct log {
+    sqlite3_file base;
+    sqlite3_file *file;
+    char *held; /* HELD_MAX bytes */
+    int len;    /* of what is held */
+    sqlite3_int64 at;
+    bool commits; /* the frame whose header came last */
+};
+
+static struct log *log_of(sqlite3_file *file)
+{
+    return (struct log *)(void *)file;
+}
+
+static int write_through(struct log *log, const void *bytes, int len, sqlite3_int64 at)
+{
+    return log->file->pMethods->xWrite(log->file, bytes, len, at);
+}
+
+/* When that fails, the transaction does: what was held is of no use any more. */
+static int let_go(struct log *log)
+{
+    const int len = log->len;
+
+    log->len = 0;
+    return len == 0 ? SQLITE_OK : write_through(log, log->held, len, log->at);
+}
+
+static int hold(struct log *log, const void *bytes, int len, sqlite3_int64 at)
+{
+    const int rc = log->len + len > HELD_MAX ? let_go(log) : SQLITE_OK;
+
+    if (rc != SQLITE_OK)
+        return rc;
+    if (log->len == 0)
+        log->at = at;
+    memcpy(log->held + log->len, bytes, (size_t)len);
+    log->len += len;
+    return SQLITE_OK;
+}
+
+static int hold_header(struct log *log, const char *header, sqlite3_int64 at)
+{
+    static const char none[SIZE_LEN];
+
+    log->commits = memcmp(header + SIZE_AT, none, SIZE_LEN) != 0;
+    return hold(log, header, FRAME_HEADER, at);
+}
+
+static int hold_page(struct log *log, const char *page, int len, sqlite3_int64 at)
+{
+    const int rc = hold(log, page, len, at);
+
+    return rc == SQLITE_OK && log->commits ? let_go(log) : rc;
+}
+
+static int write_log(sqlite3_file *file, const void *bytes, int len, sqlite3_int64 at)
+{
+    struct log *log = log_of(file);
+
+    /* What is held belongs to a transaction that came to nothing, and may lie where another process has
+     * committed since. Better this one fails, too. */
+    if (log->len > 0 && at != log->at + log->len) {
+        log->len = 0;
+        return SQLITE_IOERR_WRITE;
+    }
+    if (len == FRAME_HEADER)
+        return hold_header(log, bytes, at);
+    if (log->len == 0 || len > HELD_MAX - FRAME_HEADER)
+        return write_through(log, bytes, len, at); /* the log's own header */
+    return hold_page(log, bytes, len, at);
+}
+
+/* --- whatever else happens to a log ------------------------------------------------------------- */
+
+static int close_log(sqlite3_file *file)
+{
+    struct log *log = log_of(file);
+
+    free(log->held);
+    return log->file->pMethods->xClose(log->file);
+}
+
+static int read_log(sqlite3_file *file, void *bytes, int len, sqlite3_int64 at)
+{
+    struct log *log = log_of(file);
+    const int rc = let_go(log);
+
+    return rc != SQLITE_OK ? rc : log->file->pMethods->xRead(log->file, bytes, len, at);
+}
+
+static int truncate_log(sqlite3_file *file, sqlite3_int64 size)
+{
+    struct log *log = log_of(file);
+    const int rc = let_go(log);
+
+    return rc != SQLITE_OK ? rc : log->file->pMethods->xTruncate(log->file, size);
+}
+
+static int sync_log(sqlite3_file *file, int flags)
+{
+    struct log *log = log_of(file);
+    const int rc = let_go(log);
+
+    return rc != SQLITE_OK ? rc : log->file->pMethods->xSync(log->file, flags);
+}
+
+static int size_of_log(sqlite3_file *file, sqlite3_int64 *size)
+{
+    struct log *log = log_of(file);
+    const int rc = let_go(log);
+
+    return rc != SQLITE_OK ? rc : log->file->pMethods->xFileSize(log->file, size);
+}
+
+static int lock_log(sqlite3_file *file, int lock)
+{
+    return log_of(file)->file->pMethods->xLock(log_of(file)->file, lock);
+}
+
+static int unlock_log(sqlite3_file *file, int lock)
+{
+    return log_of(file)->file->pMethods->xUnlock(log_of(file)->file, lock);
+}
+
+static int check_reserved(sqlite3_file *file, int *reserved)
+{
+    return log_of(file)->file->pMethods->xCheckReservedLock(log_of(file)->file, reserved);
+}
+
+static int control_log(sqlite3_file *file, int operation, void *arg)
+{
+    return log_of(file)->file->pMethods->xFileControl(log_of(file)->file, operation, arg);
+}
+
+static int sector_size(sqlite3_file *file)
+{
+    return log_of(file)->file->pMethods->xSectorSize(log_of(file)->file);
+}
+
+static int characteristics(sqlite3_file *file)
+{
+    return log_of(file)->file->pMethods->xDeviceCharacteristics(log_of(file)->file);
+}
+
+/* Version 1: shared memory and mapped pages are the database file's. */
+static const sqlite3_io_methods log_methods = {
+    .iVersion = 1,
+    .xClose = close_log,
+    .xRead = read_log,
+    .xWrite = write_log,
+    .xTruncate = truncate_log,
+    .xSync = sync_log,
+    .xFileSize = size_of_log,
+    .xLock = lock_log,
+    .xUnlock = unlock_log,
+    .xCheckReservedLock = check_reserved,
+    .xFileControl = control_log,
+    .xSectorSize = sector_size,
+    .xDeviceCharacteristics = characteristics,
+};
+
+/* --- the VFS ------------------------------------------------------------------------------------ */
+
+static sqlite3_vfs *systems;
+
+static int open_log(const char *name, struct log *log, int flags, int *out_flags)
+{
+    int rc;
+
+    memset(log, 0, sizeof *log);
+    log->file = (sqlite3_file *)(void *)(log + 1);
+    log->held = malloc(HELD_MAX);
+    rc = log->held == NULL ? SQLITE_NOMEM
+                           : systems->xOpen(systems, name, log->file, flags, out_flags);
+    if (rc == SQLITE_OK)
+        log->base.pMethods = &log_methods;
+    else
+        free(log->held);
+    return rc;
+}
+
+static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+                     int *out_flags)
+{
+    (void)vfs;
+    if ((flags & SQLITE_OPEN_WAL) != 0)
+        return open_log(name, log_of(file), flags, out_flags);
+    return systems->xOpen(systems, name, file, flags, out_flags);
+}
+
+void tel_wal_writer_use(void)
+{
+    static sqlite3_vfs ours;
+
+    if (systems != NULL)
+        return;
+    systems = sqlite3_vfs_find(NULL);
+    ours = *systems;
+    ours.zName = "telemetry";
+    ours.pNext = NULL;
+    ours.szOsFile += (int)sizeof(struct log);
+    ours.xOpen = open_file;
+    sqlite3_vfs_register(&ours, 1);
+}
