@@ -181,13 +181,6 @@ Test(bad_input, names_that_need_care)
     }
 }
 
-static void be_nobody(void *arg)
-{
-    (void)arg;
-    if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
-        _exit(126);
-}
-
 Test(bad_input, directories_of_others)
 {
     need_build_for_others();

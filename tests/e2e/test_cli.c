@@ -7,7 +7,6 @@
 #include <cJSON.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -292,22 +291,13 @@ Test(exec, a_static_program_that_is_killed)
         base_dir(), "SELECT count(*) FROM agent_runs WHERE error_summary = 'exit code 6'", "1"));
 }
 
-static void become_nobody(void *arg)
-{
-    enum { NOBODY = 65534 };
-
-    (void)arg;
-    if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
-        _exit(99);
-}
-
 Test(exec, as_somebody_else_than_root)
 {
     need_build_for_others();
     chmod(test_dir(), 01777);
     cr_assert_eq(run_with(&(struct run_options){.argv = LIST(cli_path(), "exec", "true"),
                                                 .env = base_env(),
-                                                .prepare = become_nobody})
+                                                .prepare = be_nobody})
                      .status,
                  0);
     cr_assert(sql_becomes(base_dir(), "SELECT status FROM agent_runs", "success"));
@@ -405,11 +395,6 @@ Test(exec_waiting, it_waits_where_no_collector_can_be_had)
     cr_assert_eq(result.status, 128 + SIGKILL);
     telemetry("sync");
     cr_assert_str_eq(runs_sql("error_summary"), "killed by SIGKILL (9)");
-}
-
-static bool is_stopped(void *arg)
-{
-    return contains(read_file(text("/proc/%d/stat", *(pid_t *)arg)), ") T ");
 }
 
 /* Job control: the shell above has to see that its job has stopped. */
@@ -694,7 +679,7 @@ Test(runs, somebody_elses_directory_is_shown_as_it_is)
     run(LIST("chmod", "-R", "a+rX", test_dir()), NULL);
 
     const struct run_result result = run_with(&(struct run_options){
-        .argv = LIST(cli_path(), "runs"), .env = base_env(), .prepare = become_nobody});
+        .argv = LIST(cli_path(), "runs"), .env = base_env(), .prepare = be_nobody});
 
     cr_assert_eq(result.status, 0, "%s", result.err);
     cr_assert(contains(result.out, "r-three"), "%s%s", result.out, result.err);

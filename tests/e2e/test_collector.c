@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -554,22 +553,6 @@ Test(collector, runs_that_are_none_of_its_business)
 
 /* --- the directory -------------------------------------------------------------------------------------- */
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-    /* Somebody may still be putting files into it. */
-    for (int i = 0; i < 100 && file_exists(path); i++)
-        nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    cr_assert_not(file_exists(path));
-}
-
 static bool is_gone(void *arg)
 {
     return kill(*(pid_t *)arg, 0) != 0;
@@ -585,7 +568,7 @@ Test(collector, the_directory_deleted_and_made_again)
 
     cr_assert(has_running_row(base_dir(), 1));
     old = collector_of(base_dir());
-    remove_tree(base_dir());
+    cr_assert(remove_tree(base_dir()));
     new_run = start_waiting(base_dir());
     cr_assert(has_running_row(base_dir(), 1));
     cr_assert(wait_until(is_gone, &old, 20000), "the old collector stays");
@@ -607,7 +590,7 @@ Test(collector, the_directory_deleted_for_good)
     struct program *program = start_waiting(base_dir());
 
     cr_assert(has_running_row(base_dir(), 1));
-    remove_tree(base_dir());
+    cr_assert(remove_tree(base_dir()));
     finish_by(program, SIGKILL);
     cr_expect(collectors_leave(base_dir()));
     cr_expect_not(file_exists(base_dir()));
@@ -698,13 +681,6 @@ Test(collector, more_runs_than_descriptors)
 }
 
 /* --- users and namespaces ------------------------------------------------------------------------------------ */
-
-static void be_nobody(void *arg)
-{
-    (void)arg;
-    if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
-        _exit(126);
-}
 
 /* Each user has a collector of their own; the records are one. */
 Test(collector, two_users_in_one_directory)

@@ -11,7 +11,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <link.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,8 +18,6 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-enum { NOBODY = 65534 };
 
 #define assert_well(result)                                                                        \
     do {                                                                                           \
@@ -91,17 +88,9 @@ static const char *db_path(void)
     return text("%s/db/telemetry.sqlite", base_dir());
 }
 
-static void become_nobody(void *arg)
-{
-    (void)arg;
-    if (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0)
-        _exit(99);
-}
-
 static struct run_result doctor_of_nobody(const char *const argv[])
 {
-    return run_with(
-        &(struct run_options){.argv = argv, .env = base_env(), .prepare = become_nobody});
+    return run_with(&(struct run_options){.argv = argv, .env = base_env(), .prepare = be_nobody});
 }
 
 #define needs_root()                                                                               \

@@ -31,13 +31,6 @@ static bool write_text(const char *path, const char *content)
 
 /* --- stopped and continued ------------------------------------------------------------------------ */
 
-static bool is_stopped(void *arg)
-{
-    const char *stat = read_file(text("/proc/%d/stat", *(pid_t *)arg));
-
-    return strrchr(stat, ')') != NULL && strrchr(stat, ')')[2] == 'T';
-}
-
 Test(fate, stopped_and_continued)
 {
     struct program *program = start(&(struct run_options){

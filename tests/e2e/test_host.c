@@ -75,13 +75,6 @@ Test(host, reasons_that_do_not_fit)
     expect_recorded(base_dir(), 1, "exit code 3");
 }
 
-static void be_nobody(void *arg)
-{
-    (void)arg;
-    if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
-        _exit(126);
-}
-
 /* The loader ignores the shim there; and if it did not, the shim would do nothing. */
 Test(host, a_setuid_program)
 {

@@ -299,14 +299,6 @@ Test(record, why_is_said_when_asked)
 
 /* --- places and modes --------------------------------------------------------------------------------- */
 
-static mode_t mode_of(const char *path)
-{
-    struct stat st;
-
-    cr_assert_eq(lstat(path, &st), 0, "%s", path);
-    return st.st_mode & 07777;
-}
-
 static void greedy_umask(void *arg)
 {
     umask(*(mode_t *)arg);

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/process.h"
 #include "support/support.h"
 
 struct tel_env block_of(const char *const *entries)
@@ -95,6 +94,22 @@ static struct tel_str *slot_of(struct tel_runline *line, const char *name)
     return &line->process[at];
 }
 
+struct tel_journal_pos write_line(const struct tel_datadir *dir, const char *line)
+{
+    return write_line_to(dir, this_date(), line);
+}
+
+struct tel_journal_pos write_line_to(const struct tel_datadir *dir, uint32_t date, const char *line)
+{
+    struct tel_journal_writer writer = {.raw = dir->raw, .file_mode = 0600, .max_size = UINT64_MAX};
+    struct tel_journal_pos pos;
+    struct tel_error err = {0};
+
+    cr_assert_eq(tel_journal_append(&writer, date, tel_str_from(line), &pos, &err), 0, "%s",
+                 err.message);
+    return pos;
+}
+
 const char *changed_line(const char *line, ...)
 {
     static char memory[TEL_RUNLINE_MAX];
@@ -137,6 +152,17 @@ const char *last_line_of(const char *lines)
 }
 
 /* --- descriptors ----------------------------------------------------------------------------- */
+
+struct tel_process this_process(void)
+{
+    struct tel_process self;
+    int pidfd;
+
+    tel_process_self(&self, &pidfd);
+    if (pidfd >= 0)
+        close(pidfd);
+    return self;
+}
 
 int count_descriptors(void)
 {

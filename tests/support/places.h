@@ -6,6 +6,7 @@
 
 #include "base/datadir.h"
 #include "base/journal.h"
+#include "base/process.h"
 #include "base/runline.h"
 
 /* An environment block of these entries ("NAME=value", NULL-terminated), which may be written to. */
@@ -24,6 +25,10 @@ uint32_t this_date(void);
 /* A start line of a run, such as a shim writes: agent "agent", status "running", begun at
  * 2026-11-22T10:00:00 and start_boot_ns. Lives until the test ends. */
 const char *start_line(const char *run_id, int64_t start_boot_ns);
+/* Appends a line to today's journal file, or to that of a date. Returns where it lies. */
+struct tel_journal_pos write_line(const struct tel_datadir *dir, const char *line);
+struct tel_journal_pos write_line_to(const struct tel_datadir *dir, uint32_t date,
+                                     const char *line);
 /* A line with some fields replaced: name and raw JSON value in turn, NULL at the end. Names are those
  * of a run line's fields, or of the process object's. */
 const char *changed_line(const char *line, ...) __attribute__((sentinel));
@@ -32,6 +37,8 @@ const char *field_of(const char *line, const char *name);
 /* The last line of a text, with its newline; "" when there is none. */
 const char *last_line_of(const char *lines);
 
+/* This process, as tel_process_self has it. */
+struct tel_process this_process(void);
 /* Descriptors that this process has open. */
 int count_descriptors(void);
 

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <glob.h>
+#include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
@@ -13,7 +15,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -71,14 +72,21 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     return 0;
 }
 
+bool remove_tree(const char *path)
+{
+    /* A collector may still put something in: try again. */
+    for (int i = 0; i < 100 && file_exists(path); i++)
+        nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return !file_exists(path);
+}
+
 static char directory[64];
 static pid_t directory_owner;
 
 static void remove_directory(void)
 {
-    /* A collector may still put something in: try again. A forked child leaves by exit, too. */
-    for (int i = 0; i < 3 && getpid() == directory_owner && file_exists(directory); i++)
-        nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    if (getpid() == directory_owner) /* a forked child leaves by exit, too */
+        remove_tree(directory);
 }
 
 const char *test_dir(void)
@@ -138,6 +146,14 @@ static const char *read_all(int fd)
     }
     ensure(got == 0, "pread");
     return out;
+}
+
+mode_t mode_of(const char *path)
+{
+    struct stat st = {0};
+
+    ensure(lstat(path, &st) == 0, path);
+    return st.st_mode & 07777;
 }
 
 const char *read_file(const char *path)
@@ -296,6 +312,14 @@ static void open_output(struct program *program, int columns, int *write_end)
         cr_skip_test("no pseudo terminals: /dev/pts is not mounted");
     fcntl(program->out, F_SETFD, FD_CLOEXEC);
     fcntl(program->out, F_SETFL, O_NONBLOCK);
+}
+
+void be_nobody(void *arg)
+{
+    (void)arg;
+    if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 ||
+                           setresuid(NOBODY, NOBODY, NOBODY) != 0))
+        _exit(126);
 }
 
 void need_build_for_others(void)
@@ -485,6 +509,13 @@ bool wait_until(bool (*is_so)(void *arg), void *arg, int timeout_ms)
         nanosleep(&pause, NULL);
     }
     return true;
+}
+
+bool is_stopped(void *pid)
+{
+    const char *stat = read_file(text("/proc/%d/stat", *(const pid_t *)pid));
+
+    return strrchr(stat, ')') != NULL && strrchr(stat, ')')[2] == 'T';
 }
 
 static bool is_there(void *arg)

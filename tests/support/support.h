@@ -25,6 +25,10 @@ bool file_appears(const char *path);
 const char *read_file(const char *path);
 /* mode as chmod(2), whatever the umask. */
 void write_file(const char *path, const char *content, mode_t mode);
+/* Permissions, of a link its own. */
+mode_t mode_of(const char *path);
+/* True when nothing is left of it, and when there was nothing. */
+bool remove_tree(const char *path);
 /* Number of times that needle occurs. */
 size_t count_of(const char *haystack, const char *needle);
 
@@ -57,6 +61,10 @@ struct run_result {
 struct run_result run(const char *const argv[], const char *const env[]);
 struct run_result run_with(const struct run_options *options);
 
+#define NOBODY 65534
+/* For prepare: becomes user and group nobody. Who is not root stays who that is. */
+void be_nobody(void *arg);
+
 /* Skips the test when the build lies where only its owner may go (a clone below /root, say), as the
  * programs then cannot be run as another user. */
 void need_build_for_others(void);
@@ -78,6 +86,8 @@ const char *journal_text(const char *base);
 
 /* Asks again and again. False when timeout_ms have passed and it still is not so. */
 bool wait_until(bool (*is_so)(void *arg), void *arg, int timeout_ms);
+/* For wait_until: the process, a pid_t, is stopped by a signal. */
+bool is_stopped(void *pid);
 /* Waits up to 10 s for sql_text to be expected. */
 bool sql_becomes(const char *base, const char *sql, const char *expected);
 

@@ -23,6 +23,16 @@ static inline const char *view_text(struct tel_str view)
     return copy;
 }
 
+/* Length of a NULL-terminated list. */
+static inline int entries_in(const char *const *list)
+{
+    int count = 0;
+
+    while (list[count] != NULL)
+        count++;
+    return count;
+}
+
 static inline const char *buf_text(const struct tel_buf *buf)
 {
     return view_text(tel_buf_view(buf));

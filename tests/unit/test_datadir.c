@@ -11,8 +11,6 @@
 #include "support/places.h"
 #include "support/support.h"
 
-enum { NOBODY = 65534 };
-
 static struct tel_datadir dir;
 static struct tel_error err;
 
@@ -157,14 +155,6 @@ Test(datadir, one_collector_for_each_user_namespace_and_place)
 }
 
 /* --- making it ------------------------------------------------------------------------------- */
-
-static mode_t mode_of(const char *path)
-{
-    struct stat st;
-
-    cr_assert_eq(lstat(path, &st), 0, "%s: %s", path, strerror(errno));
-    return st.st_mode & 07777;
-}
 
 static int prepare(const char *const *env, bool create)
 {

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/recording.h"
 #include "support/support.h"
 
 struct process {
@@ -115,12 +116,6 @@ static void exec_and_exit(void)
     execl("/bin/sh", "sh", "-c", "exit 5", (char *)NULL);
 }
 
-#define NEEDS_PIDFD_INFO()                                                                         \
-    do {                                                                                           \
-        if (!tel_exit_pidfd_works())                                                               \
-            cr_skip_test("PIDFD_INFO_EXIT: needs Linux 6.15");                                     \
-    } while (0)
-
 Test(exit_status, sources_have_names)
 {
     cr_expect_eq(tel_exit_source_parse(TEL_STR("pidfd")), TEL_EXIT_PIDFD);
@@ -166,7 +161,7 @@ Test(exit_status, a_reaped_process)
 {
     struct process process = begin(exit_3);
 
-    NEEDS_PIDFD_INFO();
+    need_exit_codes_of_strangers();
     reap(&process);
     cr_expect_eq(ask(TEL_EXIT_AUTO, &process), TEL_EXIT_KNOWN);
     cr_expect_eq(seen, 3 << 8);
@@ -179,7 +174,7 @@ Test(exit_status, reaped_at_the_very_moment)
 {
     struct process process = begin(exit_3);
 
-    NEEDS_PIDFD_INFO();
+    need_exit_codes_of_strangers();
     wait_for_zombie(&process);
     to_be_reaped = &process;
     cr_expect_eq(ask(TEL_EXIT_AUTO, &process), TEL_EXIT_KNOWN);
@@ -314,7 +309,7 @@ Test(exit_status, core_dumped)
     cr_assert_eq(waitpid(process.pid, &wait_status, 0), process.pid);
     cr_expect_eq(seen, wait_status);
     cr_expect_eq(WTERMSIG(seen), SIGABRT);
-    NEEDS_PIDFD_INFO();
+    need_exit_codes_of_strangers();
     cr_expect_eq(ask(TEL_EXIT_PIDFD, &process), TEL_EXIT_KNOWN);
     cr_expect_eq(seen, wait_status);
     if (!WCOREDUMP(wait_status))
@@ -330,7 +325,7 @@ Test(exit_status, somebody_elses_child)
     int keeper_status;
     pid_t keeper;
 
-    NEEDS_PIDFD_INFO();
+    need_exit_codes_of_strangers();
     cr_assert_eq(pipe2(channel, O_CLOEXEC), 0);
     fflush(NULL);
     keeper = fork();

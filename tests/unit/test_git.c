@@ -2,35 +2,22 @@
 #include "base/git.h"
 
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char top[64];
+#include "support/support.h"
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
+static const char *top;
 
 static void make_top(void)
 {
-    strcpy(top, "/tmp/tel_git_XXXXXX");
-    cr_assert_not_null(mkdtemp(top));
+    top = test_dir();
 }
 
-static void remove_top(void)
-{
-    nftw(top, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-TestSuite(git, .init = make_top, .fini = remove_top);
+TestSuite(git, .init = make_top);
 
 static const char *path_of(const char *name)
 {

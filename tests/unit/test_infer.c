@@ -13,15 +13,6 @@ struct line {
     const char *argv[MAX_ARGS];
 };
 
-static int count_of(const char *const *argv)
-{
-    int argc = 0;
-
-    while (argv[argc] != NULL)
-        argc++;
-    return argc;
-}
-
 /* The interface takes what main() gets, which is not const. */
 static const char *infer(const char *exe, const char *const *argv)
 {
@@ -30,7 +21,7 @@ static const char *infer(const char *exe, const char *const *argv)
         char *const *wanted;
     } vector = {argv};
 
-    return view_text(tel_infer_agent(tel_str_from(exe), count_of(argv), vector.wanted));
+    return view_text(tel_infer_agent(tel_str_from(exe), entries_in(argv), vector.wanted));
 }
 
 static void check(const struct line *lines, size_t count)

@@ -127,14 +127,6 @@ Test(journal, without_a_directory)
     cr_expect_not_null(strstr(err.message, to.raw), "%s", err.message);
 }
 
-static mode_t mode_of(const char *path)
-{
-    struct stat st;
-
-    cr_assert_eq(stat(path, &st), 0);
-    return st.st_mode & 07777;
-}
-
 Test(journal, files_have_the_mode_whatever_the_umask)
 {
     static const mode_t umasks[] = {0, 022, 077, 0777};

@@ -12,15 +12,6 @@ enum { MAX_ARGS = 12 };
 
 static char memory[64 * 1024];
 
-static int count_of(const char *const *argv)
-{
-    int argc = 0;
-
-    while (argv[argc] != NULL)
-        argc++;
-    return argc;
-}
-
 static struct tel_str mask(int argc, const char *const *argv)
 {
     union {
@@ -143,7 +134,7 @@ static const struct hidden hidden[] = {
 Test(mask, hides)
 {
     for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
-        const char *masked = view_text(mask(count_of(hidden[i].argv), hidden[i].argv));
+        const char *masked = view_text(mask(entries_in(hidden[i].argv), hidden[i].argv));
 
         cr_expect_str_eq(masked, hidden[i].expected);
         cr_expect_null(strstr(masked, "HUNTER"), "%s", masked);
@@ -172,7 +163,7 @@ static const char *const harmless[][MAX_ARGS] = {
 Test(mask, leaves_the_rest)
 {
     for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
-        const char *masked = view_text(mask(count_of(harmless[i]), harmless[i]));
+        const char *masked = view_text(mask(entries_in(harmless[i]), harmless[i]));
 
         cr_expect_null(strstr(masked, "***"), "%s", masked);
     }

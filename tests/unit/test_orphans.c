@@ -27,15 +27,6 @@ static void tear_down(void)
 
 TestSuite(orphans, .init = set_up, .fini = tear_down);
 
-static void write_line(const char *line)
-{
-    struct tel_journal_writer writer = {.raw = dir.raw, .file_mode = 0600, .max_size = UINT64_MAX};
-
-    cr_assert_eq(
-        tel_journal_append(&writer, this_date(), tel_str_from(line), NULL, &err), 0, "%s",
-        err.message);
-}
-
 static void note_alive(void *arg, struct tel_str run_id, int pidfd,
                        const struct tel_journal_pos *last_line)
 {
@@ -80,15 +71,12 @@ static const char *run_here(const char *run_id, pid_t pid, uint64_t pidfs_ino)
 
 Test(orphans, alive_and_gone)
 {
-    struct tel_process self;
-    int pidfd;
+    const struct tel_process self = this_process();
 
-    tel_process_self(&self, &pidfd);
-    close(pidfd);
     if (self.pidfs_ino == 0)
         cr_skip_test("a process's own number: needs Linux 6.9");
-    write_line(run_here("alive", self.pid, self.pidfs_ino));
-    write_line(run_here("gone", self.pid, self.pidfs_ino + 1000000));
+    write_line(&dir, run_here("alive", self.pid, self.pidfs_ino));
+    write_line(&dir, run_here("gone", self.pid, self.pidfs_ino + 1000000));
     settle();
     cr_expect_eq(alive, 1);
     cr_expect_str_eq(state_of("alive"), "running||");
@@ -104,10 +92,10 @@ static void write_runs_of_another_boot(void)
     struct utsname machine;
 
     uname(&machine);
-    write_line(changed_line(start_line("here", 1), "boot_id", OTHER_BOOT, "host",
-                            host(machine.nodename), NULL));
-    write_line(changed_line(start_line("elsewhere", 1), "boot_id", OTHER_BOOT, "host",
-                            host("another.machine.example"), NULL));
+    write_line(&dir, changed_line(start_line("here", 1), "boot_id", OTHER_BOOT, "host",
+                                  host(machine.nodename), NULL));
+    write_line(&dir, changed_line(start_line("elsewhere", 1), "boot_id", OTHER_BOOT, "host",
+                                  host("another.machine.example"), NULL));
 }
 
 /* Whatever it was called then. */

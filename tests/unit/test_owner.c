@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/places.h"
 #include "support/support.h"
 
 /* --- the text --------------------------------------------------------------------------------- */
@@ -125,16 +126,20 @@ Test(owner, ids)
 /* The calling process as owner; with_inode: recognised as on Linux 6.9 and later. */
 static struct tel_owner own(bool with_inode)
 {
-    struct tel_process self;
-    int pidfd;
+    const struct tel_process self = this_process();
 
-    tel_process_self(&self, &pidfd);
-    close(pidfd);
     return (struct tel_owner){
         .process = {self.pid, with_inode ? self.pidfs_ino : 0, self.start_ticks}};
 }
 
-static enum tel_standing standing_of_child(const struct tel_owner *owner)
+typedef enum tel_standing standing_fn(const struct tel_owner *owner);
+
+static enum tel_standing own_standing(const struct tel_owner *owner)
+{
+    return tel_owner_standing(owner, getpid());
+}
+
+static enum tel_standing in_child(standing_fn *fn, const struct tel_owner *owner)
 {
     int wait_status;
     pid_t pid;
@@ -143,25 +148,20 @@ static enum tel_standing standing_of_child(const struct tel_owner *owner)
     pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0)
-        _exit((int)tel_owner_standing(owner, getpid()));
+        _exit((int)fn(owner));
     cr_assert_eq(waitpid(pid, &wait_status, 0), pid);
     cr_assert(WIFEXITED(wait_status));
     return (enum tel_standing)WEXITSTATUS(wait_status);
 }
 
+static enum tel_standing standing_of_child(const struct tel_owner *owner)
+{
+    return in_child(own_standing, owner);
+}
+
 static enum tel_standing standing_of_grandchild(const struct tel_owner *owner)
 {
-    int wait_status;
-    pid_t pid;
-
-    fflush(NULL);
-    pid = fork();
-    cr_assert_geq(pid, 0);
-    if (pid == 0)
-        _exit((int)standing_of_child(owner));
-    cr_assert_eq(waitpid(pid, &wait_status, 0), pid);
-    cr_assert(WIFEXITED(wait_status));
-    return (enum tel_standing)WEXITSTATUS(wait_status);
+    return in_child(standing_of_child, owner);
 }
 
 Test(owner, the_owner_itself)

@@ -128,11 +128,8 @@ Test(recorder, the_start_line)
 
 Test(recorder, facts_that_recognise_the_process)
 {
-    struct tel_process self;
-    int pidfd;
+    const struct tel_process self = this_process();
 
-    tel_process_self(&self, &pidfd);
-    close(pidfd);
     cr_assert_eq(begin(LIST("A=b")), 0);
     expect_field("boot_id", text("\"%s\"", self.boot_id));
     expect_field("pid_ns", text("%llu", (unsigned long long)self.pid_ns));

@@ -15,7 +15,9 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "support/appends.h"
 #include "support/places.h"
+#include "support/recording.h"
 #include "support/support.h"
 
 #define RUN "20261122T100000Z-agent-00000001"
@@ -27,33 +29,7 @@ static const char *begun; /* the run's start line */
 static int64_t began;
 static bool up_to_date; /* what the collector knows of its fold */
 
-/* A disk that takes nothing. */
-static int append_status;
-
-int __real_tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,
-                              struct tel_journal_pos *pos, struct tel_error *error);
-int __wrap_tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,
-                              struct tel_journal_pos *pos, struct tel_error *error);
-
-int __wrap_tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,
-                              struct tel_journal_pos *pos, struct tel_error *error)
-{
-    return append_status < 0 ? append_status
-                             : __real_tel_journal_append(writer, date, line, pos, error);
-}
-
 /* --- a place with one run ---------------------------------------------------------------------- */
-
-static struct tel_journal_pos write_line(uint32_t date, const char *line)
-{
-    struct tel_journal_writer writer = {
-        .raw = dir.raw, .file_mode = 0600, .max_size = UINT64_MAX};
-    struct tel_journal_pos pos;
-
-    cr_assert_eq(tel_journal_append(&writer, date, tel_str_from(line), &pos, &err), 0, "%s",
-                 err.message);
-    return pos;
-}
 
 static void set_up(void)
 {
@@ -139,20 +115,14 @@ static size_t lines(void)
     return count_of(journal_text(test_dir()), "\n");
 }
 
-#define NEEDS_PIDFD_INFO()                                                                         \
-    do {                                                                                           \
-        if (!tel_exit_pidfd_works())                                                               \
-            cr_skip_test("PIDFD_INFO_EXIT: needs Linux 6.15");                                     \
-    } while (0)
-
 /* --- no end line ------------------------------------------------------------------------------- */
 
 Test(settle, killed_without_an_end_line)
 {
     struct tel_live_run *run;
 
-    NEEDS_PIDFD_INFO();
-    write_line(this_date(), begun);
+    need_exit_codes_of_strangers();
+    write_line(&dir, begun);
     bring_up_to_date();
     run = ended(be_killed, true);
     cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED_WRITTEN);
@@ -180,8 +150,8 @@ Test(settle, an_exit_that_nobody_saw)
 {
     struct tel_live_run *run;
 
-    NEEDS_PIDFD_INFO();
-    write_line(this_date(), begun);
+    need_exit_codes_of_strangers();
+    write_line(&dir, begun);
     bring_up_to_date();
     run = ended(exit_0, true);
     cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED_WRITTEN);
@@ -196,8 +166,8 @@ Test(settle, a_section_left_by_exit)
 {
     struct tel_live_run *run;
 
-    NEEDS_PIDFD_INFO();
-    write_line(this_date(), changed_line(begun, "scope", "true", NULL));
+    need_exit_codes_of_strangers();
+    write_line(&dir, changed_line(begun, "scope", "true", NULL));
     bring_up_to_date();
     run = ended(exit_0, true);
     cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED_WRITTEN);
@@ -212,8 +182,8 @@ Test(settle, a_section_that_was_killed)
 {
     struct tel_live_run *run;
 
-    NEEDS_PIDFD_INFO();
-    write_line(this_date(), changed_line(begun, "scope", "true", NULL));
+    need_exit_codes_of_strangers();
+    write_line(&dir, changed_line(begun, "scope", "true", NULL));
     run = ended(be_killed, true);
     cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
@@ -225,8 +195,8 @@ Test(settle, a_section_that_has_ended_stays_as_it_is)
 {
     struct tel_live_run *run = ended(exit_3, true);
 
-    write_line(this_date(), changed_line(begun, "scope", "true", NULL));
-    write_line(this_date(), changed_line(begun, "scope", "true", "status", "\"partial\"", NULL));
+    write_line(&dir, changed_line(begun, "scope", "true", NULL));
+    write_line(&dir, changed_line(begun, "scope", "true", "status", "\"partial\"", NULL));
     cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED, "by the journal");
     bring_up_to_date();
     cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLED, "by the database");
@@ -239,7 +209,7 @@ Test(settle, a_zombie_is_waited_for_but_not_for_ever)
 {
     struct tel_live_run *run;
 
-    write_line(this_date(), begun);
+    write_line(&dir, begun);
     bring_up_to_date();
     run = ended(exit_3, false);
     cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_PATIENT), TEL_SETTLE_LATER);
@@ -255,7 +225,7 @@ Test(settle, a_zombie_that_only_its_parent_may_ask)
 {
     struct tel_live_run *run;
 
-    write_line(this_date(), begun);
+    write_line(&dir, begun);
     bring_up_to_date();
     run = ended(exit_3, false);
     cr_expect_eq(settle(run, TEL_EXIT_PIDFD, TEL_IMPATIENT), TEL_SETTLE_LATER, "it may be reaped yet");
@@ -272,8 +242,8 @@ Test(settle, reaped_long_ago)
 {
     struct tel_live_run *run;
 
-    NEEDS_PIDFD_INFO();
-    write_line(this_date(), begun);
+    need_exit_codes_of_strangers();
+    write_line(&dir, begun);
     bring_up_to_date();
     run = ended(be_killed, true);
     cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_IMPATIENT), TEL_SETTLED_WRITTEN);
@@ -289,7 +259,7 @@ static void expect_times(int64_t began_before_ns, int64_t late_ns, const char *d
     struct tel_live_run *run = ended(be_killed, false);
 
     begun = start_line(RUN, run->ended_boot_ns - began_before_ns);
-    write_line(this_date(), begun);
+    write_line(&dir, begun);
     bring_up_to_date();
     run->late_ns = late_ns;
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
@@ -325,7 +295,7 @@ Test(settle, on_older_kernels_a_zombie_tells)
 {
     struct tel_live_run *run;
 
-    write_line(this_date(), begun);
+    write_line(&dir, begun);
     bring_up_to_date();
     run = ended(be_killed, false);
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
@@ -337,7 +307,7 @@ Test(settle, on_older_kernels_nobody_may_know)
 {
     struct tel_live_run *run;
 
-    write_line(this_date(), begun);
+    write_line(&dir, begun);
     bring_up_to_date();
     run = ended(be_killed, true);
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
@@ -364,8 +334,8 @@ Test(settle, the_runs_own_word_when_it_is_right)
     static const enum tel_exit_source sources[] = {TEL_EXIT_AUTO, TEL_EXIT_PROC, TEL_EXIT_NONE};
     struct tel_live_run *run;
 
-    write_line(this_date(), begun);
-    write_line(this_date(), end_line("\"failed\"", "\"exit code 3\"", "3"));
+    write_line(&dir, begun);
+    write_line(&dir, end_line("\"failed\"", "\"exit code 3\"", "3"));
     bring_up_to_date();
     run = ended(exit_3, true);
     for (size_t i = 0; i < 3; i++)
@@ -379,8 +349,8 @@ Test(settle, the_kernel_disagrees)
 {
     struct tel_live_run *run;
 
-    write_line(this_date(), begun);
-    write_line(this_date(), end_line("\"success\"", "null", "0"));
+    write_line(&dir, begun);
+    write_line(&dir, end_line("\"success\"", "null", "0"));
     bring_up_to_date();
     run = ended(be_killed, false);
     cr_expect_eq(settle(run, TEL_EXIT_AUTO, TEL_IMPATIENT), TEL_SETTLED_WRITTEN);
@@ -396,8 +366,8 @@ Test(settle, another_code)
 {
     struct tel_live_run *run;
 
-    write_line(this_date(), begun);
-    write_line(this_date(), end_line("\"success\"", "null", "0"));
+    write_line(&dir, begun);
+    write_line(&dir, end_line("\"success\"", "null", "0"));
     bring_up_to_date();
     run = ended(exit_3, false);
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
@@ -409,8 +379,8 @@ Test(settle, its_own_verdict_is_kept)
 {
     struct tel_live_run *run;
 
-    write_line(this_date(), changed_line(begun, "status", "\"partial\"", "error_summary",
-                                         "\"2 of 3\"", NULL));
+    write_line(&dir,
+               changed_line(begun, "status", "\"partial\"", "error_summary", "\"2 of 3\"", NULL));
     bring_up_to_date();
     run = ended(exit_0, false);
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
@@ -436,11 +406,11 @@ Test(settle, a_locked_database)
     struct tel_live_run *run;
     sqlite3 *db;
 
-    write_line(this_date(), begun);
+    write_line(&dir, begun);
     bring_up_to_date();
     db = open_database();
     cr_assert_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    write_line(this_date(), end_line("\"failed\"", "\"exit code 3\"", "3"));
+    write_line(&dir, end_line("\"failed\"", "\"exit code 3\"", "3"));
     up_to_date = tel_fold_pass(fold, false, NULL, &err) == 0;
     cr_assert_not(up_to_date);
     run = ended(exit_3, false);
@@ -455,11 +425,11 @@ Test(settle, a_locked_database_and_no_end_line)
     struct tel_live_run *run;
     sqlite3 *db;
 
-    write_line(this_date(), begun);
+    write_line(&dir, begun);
     bring_up_to_date();
     db = open_database();
     cr_assert_eq(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
-    write_line(this_date(), start_line("another", began));
+    write_line(&dir, start_line("another", began));
     up_to_date = tel_fold_pass(fold, false, NULL, &err) == 0;
     cr_assert_not(up_to_date);
     run = ended(be_killed, false);
@@ -474,9 +444,9 @@ static void expect_settled_by_the_journal(void)
     struct tel_live_run *run;
     size_t before = lines();
 
-    write_line(this_date(), begun);
-    write_line(this_date(), end_line("\"success\"", "null", "0"));
-    write_line(this_date(), start_line("another", began));
+    write_line(&dir, begun);
+    write_line(&dir, end_line("\"success\"", "null", "0"));
+    write_line(&dir, start_line("another", began));
     run = ended(exit_0, false);
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED);
     cr_expect_eq(lines(), before + 3);
@@ -498,7 +468,7 @@ Test(settle, a_database_of_a_newer_schema)
 {
     sqlite3 *db;
 
-    write_line(this_date(), start_line("an earlier one", began));
+    write_line(&dir, start_line("an earlier one", began));
     bring_up_to_date();
     up_to_date = false;
     tel_fold_close(fold);
@@ -516,7 +486,7 @@ Test(settle, a_disk_that_takes_nothing)
 {
     struct tel_live_run *run;
 
-    write_line(this_date(), begun);
+    write_line(&dir, begun);
     bring_up_to_date();
     run = ended(be_killed, false);
     append_status = -ENOSPC;
@@ -532,7 +502,7 @@ Test(settle, a_run_that_no_line_tells_of)
 {
     struct tel_live_run *run = ended(be_killed, false);
 
-    write_line(this_date(), start_line("another", began));
+    write_line(&dir, start_line("another", began));
     bring_up_to_date();
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED);
     cr_expect_eq(lines(), 1);
@@ -546,9 +516,9 @@ Test(settle, a_run_whose_place_is_not_known)
     struct tel_live_run *run = ended(exit_0, false);
     const uint32_t day = 20261122; /* RUN's */
 
-    write_line(day - 1, begun);
+    write_line_to(&dir, day - 1, begun);
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED, "not looked for so far back");
-    write_line(day, begun);
+    write_line_to(&dir, day, begun);
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "status"), "\"success\"");
     cr_expect_eq(lines(), 3);
@@ -560,7 +530,7 @@ Test(settle, a_journal_that_was_deleted)
 {
     struct tel_live_run *run;
 
-    write_line(this_date(), begun);
+    write_line(&dir, begun);
     bring_up_to_date();
     cr_assert_eq(unlink(journal_path(dir.raw, this_date())), 0);
     run = ended(be_killed, false);
@@ -575,8 +545,8 @@ Test(settle, never_into_an_older_days_file)
     struct tel_live_run *run;
     uint32_t later = this_date() + 10000;
 
-    write_line(this_date(), start_line("another", began));
-    write_line(later, begun);
+    write_line(&dir, start_line("another", began));
+    write_line_to(&dir, later, begun);
     bring_up_to_date();
     run = ended(be_killed, false);
     run->start = (struct tel_journal_pos){later, 0, 0};
@@ -590,7 +560,7 @@ Test(settle, never_into_an_older_days_file)
 Test(settle, lost)
 {
     const struct tel_settler settler = {.dir = &dir, .fold = fold, .source = TEL_EXIT_AUTO};
-    struct tel_journal_pos pos = write_line(this_date(), begun);
+    struct tel_journal_pos pos = write_line(&dir, begun);
 
     bring_up_to_date();
     cr_expect_eq(tel_settle_lost(&settler, TEL_STR(RUN), &pos, "the machine was restarted"),
@@ -611,7 +581,7 @@ Test(settle, lost_without_a_line)
     struct tel_journal_pos pos = {this_date(), 0, 0};
 
     cr_expect_eq(tel_settle_lost(&settler, TEL_STR(RUN), &pos, "why"), TEL_SETTLED);
-    write_line(this_date(), start_line("another", began));
+    write_line(&dir, start_line("another", began));
     cr_expect_eq(tel_settle_lost(&settler, TEL_STR(RUN), &pos, "why"), TEL_SETTLED);
     cr_expect_eq(lines(), 1);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/appends.h"
 #include "support/places.h"
 #include "support/support.h"
 
@@ -15,41 +16,16 @@ static struct tel_datadir dir;
 static struct tel_error err;
 static struct tel_journal_pos nowhere;
 
-/* A disk that takes nothing more. */
-static int append_status;
-
-int __real_tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,
-                              struct tel_journal_pos *pos, struct tel_error *error);
-int __wrap_tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,
-                              struct tel_journal_pos *pos, struct tel_error *error);
-
-int __wrap_tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,
-                              struct tel_journal_pos *pos, struct tel_error *error)
-{
-    return append_status < 0 ? append_status
-                             : __real_tel_journal_append(writer, date, line, pos, error);
-}
-
-static struct tel_journal_pos write_line(const char *line)
-{
-    struct tel_journal_writer writer = {.raw = dir.raw, .file_mode = 0600, .max_size = UINT64_MAX};
-    struct tel_journal_pos pos;
-
-    cr_assert_eq(__real_tel_journal_append(&writer, this_date(), tel_str_from(line), &pos, &err), 0,
-                 "%s", err.message);
-    return pos;
-}
-
 static void write_end(void)
 {
-    write_line(changed_line(start_line(RUN, 1), "status", "\"success\"", "exit_code", "0",
-                            "items_succeeded", "5", NULL));
+    write_line(&dir, changed_line(start_line(RUN, 1), "status", "\"success\"", "exit_code", "0",
+                                  "items_succeeded", "5", NULL));
 }
 
 static void set_up(void)
 {
     make_place(&dir, test_dir());
-    write_line(start_line(RUN, 1));
+    write_line(&dir, start_line(RUN, 1));
 }
 
 TestSuite(take_in, .init = set_up);
@@ -145,7 +121,8 @@ Test(take_in, the_last_line_is_a_run_line)
 {
     say(RUN, "{\"set\": {}}\n");
     write_end();
-    write_line("{\"run_id\": \"" RUN "\", \"event_type\": \"late\", \"record_type\": \"event\"}\n");
+    write_line(&dir,
+               "{\"run_id\": \"" RUN "\", \"event_type\": \"late\", \"record_type\": \"event\"}\n");
     cr_expect_eq(take(), 1, "an event has come after the end");
     cr_expect_str_eq(last_value("items_succeeded"), "5");
     cr_expect_eq(take(), 0);
@@ -167,10 +144,10 @@ Test(take_in, all_of_the_runs_that_have_ended)
 {
     struct tel_fold *fold;
 
-    write_line(start_line("20261122T100000Z-agent-00000002", 1));
-    write_line(start_line("20261122T100000Z-agent-00000003", 1));
-    write_line(changed_line(start_line("20261122T100000Z-agent-00000002", 1), "status",
-                            "\"success\"", NULL));
+    write_line(&dir, start_line("20261122T100000Z-agent-00000002", 1));
+    write_line(&dir, start_line("20261122T100000Z-agent-00000003", 1));
+    write_line(&dir, changed_line(start_line("20261122T100000Z-agent-00000002", 1), "status",
+                                  "\"success\"", NULL));
     write_end();
     say(RUN, "{\"set\": {\"product\": \"one\"}}\n");
     say("20261122T100000Z-agent-00000002", "{\"set\": {\"product\": \"two\"}}\n");

@@ -20,16 +20,6 @@ static struct tel_voice voice;
 static struct tel_error err;
 static struct tel_journal_pos begun;
 
-static struct tel_journal_pos write_line(const char *line)
-{
-    struct tel_journal_writer writer = {.raw = dir.raw, .file_mode = 0600, .max_size = UINT64_MAX};
-    struct tel_journal_pos pos;
-
-    cr_assert_eq(tel_journal_append(&writer, this_date(), tel_str_from(line), &pos, &err), 0, "%s",
-                 err.message);
-    return pos;
-}
-
 static const char *own_line(void)
 {
     struct tel_proc_stat self;
@@ -43,8 +33,8 @@ static const char *own_line(void)
 static void set_up(void)
 {
     make_place(&dir, test_dir());
-    begun = write_line(own_line());
-    write_line("{}\n");
+    begun = write_line(&dir, own_line());
+    write_line(&dir, "{}\n");
 }
 
 TestSuite(voice, .init = set_up);
@@ -68,18 +58,14 @@ static void inherit(const struct tel_process_key *process)
 
 static struct tel_process_key self_key(void)
 {
-    struct tel_process self;
-    int pidfd;
+    const struct tel_process self = this_process();
 
-    tel_process_self(&self, &pidfd);
-    if (pidfd >= 0)
-        close(pidfd);
     return (struct tel_process_key){self.pid, self.pidfs_ino, self.start_ticks};
 }
 
 static void end_run(void)
 {
-    write_line(changed_line(own_line(), "status", "\"success\"", NULL));
+    write_line(&dir, changed_line(own_line(), "status", "\"success\"", NULL));
 }
 
 Test(voice, by_its_id_alone)
@@ -110,7 +96,7 @@ Test(voice, an_owner_that_is_gone_means_the_end)
     key.pidfs_ino += 1;
     key.start_ticks += 1;
     inherit(&key);
-    write_line(changed_line(own_line(), "start_ticks", "1", "pidfs_ino", "1", NULL));
+    write_line(&dir, changed_line(own_line(), "start_ticks", "1", "pidfs_ino", "1", NULL));
     cr_expect_eq(find(RUN), TEL_ERR_ENDED);
     cr_expect_str_eq(err.message, "run " RUN " has ended");
 }
