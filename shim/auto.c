@@ -37,21 +37,28 @@ struct start {
     const char *exe;
 };
 
+#define ID_NAME "TELEMETRY_RUN_ID="
 #define OWNER_NAME "TELEMETRY_RUN_OWNER="
-enum { OWNER_ENTRY = sizeof OWNER_NAME + TEL_OWNER_MAX };
 
-/* Of a run that began at setsid. In a page that is shared with forked children. */
+/* Which run this is, as entries of the environment. */
+struct entries {
+    char run_id[sizeof ID_NAME + TEL_RUN_ID_MAX];
+    char owner[sizeof OWNER_NAME + TEL_OWNER_MAX];
+};
+
+/* Of a run whose process leads a session, in a page that is shared with forked children: one of them may go
+ * on as a daemon. */
 struct leader {
-    char owner[OWNER_ENTRY];
-    atomic_int follower; /* the last child that has begun a session of its own by setsid; 0: none */
+    struct entries entries;
+    struct tel_follower follower; /* the last child that has begun a session of its own by setsid */
+    bool at_setsid;               /* the run began there */
 };
 
 /* A recorded process's memory: one mapping, made only when there is something to record. */
 struct memory {
     struct tel_recorder recorder;
-    char run_id[sizeof "TELEMETRY_RUN_ID=" + TEL_RUN_ID_MAX];
-    char owner[OWNER_ENTRY];
-    struct leader *leader; /* NULL: not begun at setsid */
+    struct entries entries;
+    struct leader *leader; /* NULL: leads no session */
     char traceparent[sizeof "TRACEPARENT=" + TEL_TRACEPARENT_LEN];
     char *environment[]; /* the host's entries behind ours */
 };
@@ -98,11 +105,15 @@ static void end(bool known, int status)
  * leader may have left its run to one. */
 static bool is_run(void)
 {
+    struct leader *leader = run.memory->leader;
+
     if (*run.own != 0)
         return tel_sys_getpid() == run.pid;
-    return run.memory->leader != NULL &&
+    return leader != NULL &&
            tel_recorder_inherit(&run.memory->recorder,
-                                tel_str_from(run.memory->leader->owner + sizeof OWNER_NAME - 1));
+                                tel_str_from(leader->entries.run_id + sizeof ID_NAME - 1),
+                                tel_str_from(leader->entries.owner + sizeof OWNER_NAME - 1),
+                                &leader->follower.since);
 }
 
 static bool may_end(void)
@@ -111,19 +122,26 @@ static bool may_end(void)
            !atomic_exchange(&run.ended, true);
 }
 
-/* A session leader that ends soon, and well, after it has forked once more was but a step on the way to a
- * daemon: its child goes on with the run. */
+/* A session leader that ends well may leave a daemon. If it became one at setsid, and ends soon, it was but a
+ * step on the way: its child goes on with the run. */
 static bool passes_on(void)
 {
     enum { SOON_S = 5 };
-    const int64_t age_ns = tel_clock_boottime_ns() - run.memory->recorder.began_boot_ns;
+    struct tel_recorder *recorder = &run.memory->recorder;
+    const int64_t age_ns = tel_clock_boottime_ns() - recorder->began_boot_ns;
     struct leader *leader = run.memory->leader;
+    struct tel_buf run_id;
     struct tel_buf owner;
 
-    if (leader == NULL || *run.own == 0 || age_ns > SOON_S * INT64_C(1000000000))
+    if (leader == NULL || *run.own == 0)
         return false;
-    tel_buf_init(&owner, leader->owner + sizeof OWNER_NAME - 1, TEL_OWNER_MAX);
-    return tel_recorder_pass(&run.memory->recorder, atomic_load(&leader->follower), &owner);
+    tel_buf_init(&run_id, leader->entries.run_id + sizeof ID_NAME - 1, TEL_RUN_ID_MAX);
+    tel_buf_init(&owner, leader->entries.owner + sizeof OWNER_NAME - 1, TEL_OWNER_MAX);
+    if (leader->at_setsid)
+        return age_ns <= SOON_S * INT64_C(1000000000) &&
+               tel_recorder_pass(recorder, atomic_load(&leader->follower.pid), &owner);
+    tel_recorder_found(recorder, &leader->follower, &run_id, &owner);
+    return false;
 }
 
 void tel_shim_end(int status)
@@ -191,7 +209,7 @@ static bool is_ours(const char *entry)
 {
     const struct tel_str text = tel_str_from(entry);
 
-    return tel_str_starts(text, "TELEMETRY_RUN_ID=") || tel_str_starts(text, OWNER_NAME);
+    return tel_str_starts(text, ID_NAME) || tel_str_starts(text, OWNER_NAME);
 }
 
 static char *join_entry(char *out, size_t cap, const char *name, const char *value)
@@ -223,9 +241,9 @@ static void copy_auxv(char **out, char *const *auxv)
     }
 }
 
-static char *owner_entry(struct memory *memory)
+static struct entries *entries_of(struct memory *memory)
 {
-    return memory->leader != NULL ? memory->leader->owner : memory->owner;
+    return memory->leader != NULL ? &memory->leader->entries : &memory->entries;
 }
 
 /* Later images find the run in new entries, first in an array of our own. The original block is left as
@@ -235,8 +253,8 @@ static void extend_environment(struct memory *memory, struct start *start)
     char **envp = start->envp;
     char **out = memory->environment;
 
-    *out++ = memory->run_id;
-    *out++ = owner_entry(memory);
+    *out++ = entries_of(memory)->run_id;
+    *out++ = entries_of(memory)->owner;
     if (memory->recorder.traceparent[0] != '\0')
         *out++ = join_entry(memory->traceparent, sizeof memory->traceparent,
                             "TRACEPARENT=", memory->recorder.traceparent);
@@ -262,8 +280,9 @@ static bool is_own_text(const char *text)
 {
     struct memory *memory = run.memory;
 
-    return memory != NULL && (text == memory->run_id || text == memory->traceparent ||
-                              text == owner_entry(memory));
+    return memory != NULL &&
+           (text == entries_of(memory)->run_id || text == entries_of(memory)->owner ||
+            text == memory->traceparent);
 }
 
 /* The same for a run that begins in the middle of a program. The array may be the program's by now, and so
@@ -272,8 +291,9 @@ static void change_environment(struct memory *memory, const struct start *start)
 {
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
         if ((lies_in_block(start, *entry) || is_own_text(*entry)) && is_ours(*entry))
-            *entry = tel_str_starts(tel_str_from(*entry), OWNER_NAME) ? owner_entry(memory)
-                                                                      : memory->run_id;
+            *entry = tel_str_starts(tel_str_from(*entry), OWNER_NAME)
+                         ? entries_of(memory)->owner
+                         : entries_of(memory)->run_id;
 }
 
 static size_t count_entries(char *const *entries)
@@ -341,6 +361,19 @@ static char *map_marked(size_t size, size_t page)
 /* How a run of this image comes to be. */
 enum beginning { BEGINS, BEGINS_PENDING, CONTINUES };
 
+/* For a run that begins so, or goes on. NULL without. */
+static struct leader *map_shared(enum beginning beginning)
+{
+    const long at = tel_sys_call(SYS_mmap, 0, sizeof(struct leader), PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct leader *leader = (struct leader *)at; // NOLINT(performance-no-int-to-ptr)
+
+    if (at < 0 && at > -4096)
+        return NULL;
+    leader->at_setsid = beginning == BEGINS_PENDING;
+    return leader;
+}
+
 /* run_id: of the parent, or of the run to go on with. */
 static int record(struct memory *memory, struct start *start, enum beginning beginning,
                   struct tel_str run_id, const struct tel_owner *owner, struct tel_error *err)
@@ -356,29 +389,28 @@ static int record(struct memory *memory, struct start *start, enum beginning beg
         .parent_run_id = run_id,
         .pending = beginning == BEGINS_PENDING,
     };
+    struct tel_recorder *recorder = &memory->recorder;
+    struct entries *entries;
     int status;
 
     if (beginning == CONTINUES)
-        return tel_recorder_continue(&memory->recorder, &subject, run_id, owner, err);
-    status = tel_recorder_start(&memory->recorder, &subject, err);
+        status = tel_recorder_continue(recorder, &subject, run_id, owner, err);
+    else
+        status = tel_recorder_start(recorder, &subject, err);
     if (status < 0)
         return status;
-    join_entry(memory->run_id, sizeof memory->run_id, "TELEMETRY_RUN_ID=", memory->recorder.run_id);
-    join_entry(owner_entry(memory), OWNER_ENTRY, OWNER_NAME, memory->recorder.owner_text);
-    if (beginning == BEGINS)
-        extend_environment(memory, start);
-    else
+    if (beginning == BEGINS_PENDING || recorder->self.session == recorder->self.pid)
+        memory->leader = map_shared(beginning);
+    if (beginning == CONTINUES && memory->leader == NULL)
+        return 0; /* the environment has it all */
+    entries = entries_of(memory);
+    join_entry(entries->run_id, sizeof entries->run_id, ID_NAME, recorder->run_id);
+    join_entry(entries->owner, sizeof entries->owner, OWNER_NAME, recorder->owner_text);
+    if (beginning == BEGINS_PENDING)
         change_environment(memory, start);
+    else
+        extend_environment(memory, start);
     return 0;
-}
-
-/* One page that forked children share; NULL without. */
-static struct leader *map_shared(size_t page)
-{
-    const long at = tel_sys_call(SYS_mmap, 0, (long)page, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    return at < 0 && at > -4096 ? NULL : (struct leader *)at; // NOLINT(performance-no-int-to-ptr)
 }
 
 /* Opens a run, inside the one of run_id where that is set; or takes that one up again after an exec. */
@@ -396,12 +428,8 @@ static int begin(struct start *start, enum beginning beginning, struct tel_str r
         return tel_fail(err, -ENOMEM, "no memory", NULL);
     memory = (struct memory *)(void *)(mark + page);
     tel_clock_use(tel_vdso_clock(getauxval(AT_SYSINFO_EHDR)));
-    if (beginning == BEGINS_PENDING)
-        memory->leader = map_shared(page);
     status = record(memory, start, beginning, run_id, owner, err);
     if (status < 0) {
-        if (memory->leader != NULL)
-            tel_sys_unmap(memory->leader, page);
         tel_sys_unmap(mark, page + size);
         return status;
     }
@@ -479,11 +507,6 @@ static void inherit(struct inherited *in, char **envp)
                            : in->known && (in->owner.flags & TEL_OWNER_ALL_CHILDREN) != 0;
 }
 
-static pid_t session(void)
-{
-    return (pid_t)tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0);
-}
-
 /* How this image's run begins; run_id is its parent's then. False when it is part of another's. */
 static bool has_run(struct inherited *in, enum beginning *beginning)
 {
@@ -495,9 +518,9 @@ static bool has_run(struct inherited *in, enum beginning *beginning)
     run.pid = tel_sys_getpid();
     standing = tel_owner_standing(&in->owner, run.pid);
     if (standing == TEL_INSIDE)
-        return in->all_children || session() == run.pid;
+        return in->all_children || tel_sys_getsid() == run.pid;
     if ((in->owner.flags & TEL_OWNER_PENDING) != 0 &&
-        (standing == TEL_OWNS || session() == in->owner.process.pid))
+        (standing == TEL_OWNS || tel_sys_getsid() == in->owner.process.pid))
         in->run_id = in->owner.parent; /* takes the place of the run that began at setsid */
     else if (standing == TEL_OWNS)
         *beginning = CONTINUES;
@@ -566,7 +589,7 @@ pid_t tel_shim_session(void)
 {
     if (run.memory == NULL || atomic_load(&run.silent))
         return 0;
-    return session();
+    return tel_sys_getsid();
 }
 
 /* A crash handler's child, say: such a stack has as little as 2 KiB. */
@@ -576,6 +599,16 @@ static bool on_signal_stack(void)
 
     return tel_sys_call(SYS_sigaltstack, 0, (long)&stack, 0, 0, 0, 0) < 0 ||
            (stack.ss_flags & SS_ONSTACK) != 0;
+}
+
+static void follow(void)
+{
+    struct leader *leader = run.memory->leader;
+
+    if (leader == NULL)
+        return;
+    tel_clock_now(&leader->follower.since);
+    atomic_store(&leader->follower.pid, tel_sys_getpid());
 }
 
 void tel_shim_new_session(pid_t before)
@@ -591,10 +624,10 @@ void tel_shim_new_session(pid_t before)
     /* The run's own process remains what it is; a child of vfork works in its parent's memory. */
     if (*run.own != 0 && (run.memory != NULL || tel_sys_getpid() != run.pid))
         return;
-    /* A daemon's worker, such as each backend of PostgreSQL; or who goes on after a double fork. */
+    /* A daemon's worker, such as each backend of PostgreSQL; or a daemon that its leader leaves behind: known
+     * when that one ends. */
     if (run.memory != NULL && before == run.pid) {
-        if (run.memory->leader != NULL)
-            atomic_store(&run.memory->leader->follower, tel_sys_getpid());
+        follow();
         return;
     }
     if (on_signal_stack() || !look_again(&start))
@@ -638,6 +671,7 @@ struct tel_recorder *tel_shim_recorder(void)
     if (run.own == NULL || atomic_load(&run.silent))
         return NULL;
     if (run.memory != NULL) {
+        is_run(); /* it may be by now */
         recorder = &run.memory->recorder;
     } else if (recorder == NULL) {
         recorder = look_up();

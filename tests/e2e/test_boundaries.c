@@ -31,6 +31,7 @@ static const struct {
     {"daemon", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"waited-for", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"daemon-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"once-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"signal-stack", NULL, "session failed exit code 4", 2},
     {"cleared", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"replaced", NULL, "session success\nsession failed exit code 4 of session", 4},
@@ -42,6 +43,7 @@ static const struct {
     {"leader-with-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
     /* What a leader executes is the run, and the leader leaves none. */
     {"once", "/bin/sleep", "session success\nsleep success of session", 4},
+    {"once-of-leader", "/bin/sleep", "session success\nsleep success of session", 4},
     {"twice", "/bin/sleep", "session success\nsleep success of session", 4},
     /* Unless that comes late. */
     {"twice-late", "/bin/sleep",

@@ -13,6 +13,7 @@ enum {
     STAT_PPID = 4,
     STAT_SESSION = 6,
     STAT_TTY = 7,
+    STAT_FLAGS = 9,
     STAT_UTIME = 14,
     STAT_STIME,
     STAT_CUTIME,
@@ -67,6 +68,9 @@ static void take_field(struct tel_proc_stat *out, int field, struct tel_str word
         break;
     case STAT_TTY:
         out->tty = (int)number;
+        break;
+    case STAT_FLAGS:
+        out->flags = (unsigned)number;
         break;
     case STAT_UTIME:
         out->cpu.user_ms = number * MS_PER_TICK;
@@ -152,6 +156,7 @@ void tel_process_self(struct tel_process *self, int *pidfd)
     self->pid = tel_sys_getpid();
     if (known) {
         self->ppid = stat.ppid;
+        self->session = stat.session;
         self->start_ticks = stat.start_ticks;
         self->has_terminal = stat.tty != 0;
         self->cpu = stat.cpu;
@@ -226,12 +231,15 @@ int tel_process_open(const struct tel_process_key *key)
     return -ESRCH;
 }
 
-/* True when the process that stat describes could go on with a run of session. It may have executed
- * something already: a step between is not always the quicker one. */
+/* True when the process that stat describes could go on with a run of session, or be follower. In the
+ * session it may have executed something already: a step between is not always the quicker one. */
 static bool is_heir(const struct tel_proc_stat *stat, pid_t session, pid_t follower)
 {
-    return (stat->session == session || stat->pid == follower) && stat->state != 'Z' &&
-           stat->state != 'X';
+    enum { FORKNOEXEC = 0x40 }; /* PF_FORKNOEXEC of <linux/sched.h>: forked, but did not exec */
+
+    return (stat->session == session ||
+            (stat->pid == follower && (stat->flags & FORKNOEXEC) != 0)) &&
+           stat->state != 'Z' && stat->state != 'X';
 }
 
 int tel_process_heir(pid_t session, pid_t follower, struct tel_process_key *key)

@@ -24,6 +24,7 @@ struct tel_process {
     uint64_t pid_ns;          /* inode of the pid namespace, 0 unknown */
     uint64_t pidfs_ino;       /* 0 before Linux 6.9 */
     uint64_t start_ticks;     /* clock ticks since boot, field 22 of proc_pid_stat(5); 0 unknown */
+    pid_t session;            /* 0 unknown */
     bool has_terminal;        /* a controlling terminal */
     struct tel_cpu_times cpu; /* spent so far: by what this process was before it executed us */
     char boot_id[TEL_BOOT_ID_LEN + 1]; /* "" unknown */
@@ -49,8 +50,9 @@ struct tel_process_key {
 int tel_process_open(const struct tel_process_key *key);
 /* The process of key exists and has not ended (a zombie has). */
 bool tel_process_is_running(const struct tel_process_key *key);
-/* A child that the calling thread has forked and that goes on, in session, or as follower in another one:
- * fills key, and gives a pidfd, the caller's to close. -ESRCH when there is none. */
+/* A child that the calling thread has forked and that goes on: one in session (-1: no matter), or follower, in
+ * another one, if it has executed nothing. Fills key, and gives a pidfd, the caller's to close. -ESRCH when
+ * there is none. */
 int tel_process_heir(pid_t session, pid_t follower, struct tel_process_key *key);
 /* The pidfs inode behind a pidfd, 0 where the kernel has no pidfs. */
 uint64_t tel_pidfd_inode(int pidfd);
@@ -62,6 +64,7 @@ struct tel_proc_stat {
     pid_t ppid;
     int tty;
     pid_t session;
+    unsigned flags; /* PF_… of the kernel */
     uint64_t start_ticks;
     struct tel_cpu_times cpu;
     int exit_code; /* wait status of a zombie; 0 unless the reader may trace the process */

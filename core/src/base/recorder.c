@@ -266,20 +266,27 @@ static struct tel_str line_to_send(const struct tel_recorder *recorder)
     return recorder->in_journal ? (struct tel_str){NULL, 0} : recorder->last_line;
 }
 
-static int send_start(struct tel_recorder *recorder, int fd, int pidfd)
+/* Closes fd. */
+static int send_message(const struct tel_recorder *recorder, int fd,
+                        struct tel_message *message, int pidfd, struct tel_str line)
 {
     const struct tel_str *value = recorder->config.value;
     const struct tel_target target = {value[TEL_VAR_API_URL], value[TEL_VAR_API_TOKEN]};
+    const int status =
+        tel_proto_send(fd, message, pidfd, line, recorder->config.post ? &target : NULL);
+
+    tel_sys_close(fd);
+    return status;
+}
+
+static int send_start(struct tel_recorder *recorder, int fd, int pidfd)
+{
     struct tel_message message;
-    int status;
 
     tel_message_init(&message, recorder->pending ? TEL_REQUEST_LEADER : TEL_REQUEST_START,
                      tel_str_from(recorder->run_id));
     message.line = recorder->owner.start;
-    status = tel_proto_send(fd, &message, pidfd, line_to_send(recorder),
-                            recorder->config.post ? &target : NULL);
-    tel_sys_close(fd);
-    return status;
+    return send_message(recorder, fd, &message, pidfd, line_to_send(recorder));
 }
 
 static bool nobody_there(int status)
@@ -397,18 +404,23 @@ static int load(struct tel_recorder *recorder, const struct tel_subject *subject
     return status;
 }
 
-static void name_owner(struct tel_recorder *recorder, struct tel_str parent)
+static void put_owner_text(struct tel_recorder *recorder)
 {
     struct tel_buf text;
 
+    tel_buf_init(&text, recorder->owner_text, sizeof recorder->owner_text);
+    tel_owner_put(&text, &recorder->owner);
+    tel_buf_terminate(&text);
+}
+
+static void name_owner(struct tel_recorder *recorder, struct tel_str parent)
+{
     recorder->owner.process = key_of(&recorder->self);
     recorder->owner.before = recorder->self.cpu;
     recorder->owner.flags = (recorder->pending ? TEL_OWNER_PENDING : 0U) |
                             (recorder->config.children_all ? TEL_OWNER_ALL_CHILDREN : 0U);
     recorder->owner.parent = recorder->pending ? parent : TEL_STR_NONE;
-    tel_buf_init(&text, recorder->owner_text, sizeof recorder->owner_text);
-    tel_owner_put(&text, &recorder->owner);
-    tel_buf_terminate(&text);
+    put_owner_text(recorder);
 }
 
 static int open_run(struct tel_recorder *recorder, const struct tel_subject *subject, int pidfd,
@@ -465,8 +477,10 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_subjec
     int status;
 
     recorder->owner = *owner;
+    put_owner_text(recorder);
     recorder->self.pid = owner->process.pid;
     recorder->self.pid_ns = tel_pid_namespace();
+    recorder->self.session = tel_sys_getsid();
     status = load(recorder, subject, false, err);
     if (status < 0)
         return status;
@@ -491,17 +505,53 @@ static int append_end(struct tel_recorder *recorder, struct tel_error *err)
     return tel_recorder_append(recorder, err);
 }
 
-bool tel_recorder_pass(struct tel_recorder *recorder, pid_t follower, struct tel_buf *owner_text)
+/* The first line that says what of this run, or of one that began inside it at since, another process is
+ * the owner; in scratch. */
+static struct tel_str render_heir(struct tel_recorder *recorder, struct tel_str run_id,
+                                  const struct tel_owner *owner, const struct tel_instant *since)
 {
-    struct tel_owner owner;
     struct tel_runline line;
     struct tel_buf scratch;
     size_t start;
-    int pidfd;
-    int fd;
 
-    if (!tel_owner_parse(tel_str_from(recorder->owner_text), &owner) ||
-        tel_runline_parse(recorder->last_line, &line) != TEL_LINE_RUN)
+    if (tel_runline_parse(recorder->last_line, &line) != TEL_LINE_RUN)
+        return TEL_STR_NONE;
+    tel_buf_init(&scratch, recorder->scratch, sizeof recorder->scratch);
+    if (since != NULL) {
+        tel_slot_text(&line.run[TEL_RUN_RUN_ID], &scratch, run_id);
+        tel_slot_time(&line.run[TEL_RUN_START_TIME], &scratch, since->realtime_ns);
+        tel_slot_text(&line.process[TEL_PROC_PARENT_RUN_ID], &scratch, owner->parent);
+        line.process[TEL_PROC_PPID] = line.process[TEL_PROC_PID];
+        tel_slot_int(&line.process[TEL_PROC_START_BOOT_NS], &scratch, since->boottime_ns);
+    }
+    fill_identity(line.process, &scratch, &owner->process);
+    start = scratch.len;
+    tel_runline_put(&scratch, &line);
+    return scratch.overflow ? TEL_STR_NONE
+                            : (struct tel_str){scratch.ptr + start, scratch.len - start};
+}
+
+/* A collector keeps the line, for what the heir may yet execute. Closes pidfd. */
+static void announce_heir(struct tel_recorder *recorder, struct tel_str run_id, struct tel_str line,
+                          int pidfd)
+{
+    const int fd = tel_proto_connect(&recorder->dir, TEL_SOCKET_START);
+    struct tel_journal_pos pos;
+    struct tel_message message;
+
+    tel_message_init(&message, TEL_REQUEST_LEADER, run_id);
+    if (fd < 0 || send_message(recorder, fd, &message, pidfd, line) < 0)
+        tel_journal_append(&recorder->journal, today(), line, &pos, NULL);
+    tel_sys_close(pidfd);
+}
+
+bool tel_recorder_pass(struct tel_recorder *recorder, pid_t follower, struct tel_buf *owner_text)
+{
+    const struct tel_str run_id = tel_str_from(recorder->run_id);
+    struct tel_owner owner;
+    int pidfd;
+
+    if (!tel_owner_parse(tel_str_from(recorder->owner_text), &owner))
         return false;
     pidfd = tel_process_heir(recorder->self.pid, follower, &owner.process);
     if (pidfd < 0)
@@ -509,26 +559,68 @@ bool tel_recorder_pass(struct tel_recorder *recorder, pid_t follower, struct tel
     owner.before = (struct tel_cpu_times){0};
     tel_owner_put(owner_text, &owner);
     tel_buf_terminate(owner_text);
-    tel_buf_init(&scratch, recorder->scratch, sizeof recorder->scratch);
-    fill_identity(line.process, &scratch, &owner.process);
-    start = scratch.len;
-    tel_runline_put(&scratch, &line);
-    recorder->last_line = (struct tel_str){scratch.ptr + start, scratch.len - start};
-    if (recorder->in_journal)
-        append_end(recorder, NULL);
-    fd = tel_proto_connect(&recorder->dir, TEL_SOCKET_START);
-    if (fd >= 0)
-        send_start(recorder, fd, pidfd);
-    tel_sys_close(pidfd);
+    announce_heir(recorder, run_id, render_heir(recorder, run_id, &owner, NULL), pidfd);
     return true;
 }
 
-bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str owner_text)
+/* Named as the run of recorder is. */
+static void put_follower_id(const struct tel_recorder *recorder, const struct tel_owner *owner,
+                            const struct tel_instant *since, struct tel_buf *run_id)
+{
+    enum { BEFORE_AGENT = sizeof "YYYYMMDDTHHMMSSZ", AFTER_AGENT = sizeof "xxxxxxxx" };
+    const struct tel_str own = tel_str_from(recorder->run_id);
+    const struct tel_process_key *key = &owner->process;
+    struct utsname machine;
+
+    if (tel_sys_uname(&machine) < 0)
+        machine.nodename[0] = '\0';
+    tel_runid_put(
+        run_id, since->realtime_ns,
+        (struct tel_str){own.ptr + BEFORE_AGENT, own.len - BEFORE_AGENT - AFTER_AGENT},
+        key->pidfs_ino != 0 ? key->pidfs_ino : (uint64_t)key->pid, tel_str_from(machine.nodename));
+    tel_buf_terminate(run_id);
+}
+
+void tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
+                        struct tel_buf *run_id, struct tel_buf *owner_text)
+{
+    const pid_t pid = atomic_load(&follower->pid);
+    struct tel_owner owner = {.flags = recorder->owner.flags | TEL_OWNER_PENDING,
+                              .parent = tel_str_from(recorder->run_id)};
+    const int pidfd = pid != 0 ? tel_process_heir(-1, pid, &owner.process) : -1;
+
+    if (pidfd < 0)
+        return;
+    put_follower_id(recorder, &owner, &follower->since, run_id);
+    tel_owner_put(owner_text, &owner);
+    tel_buf_terminate(owner_text);
+    announce_heir(recorder, tel_buf_view(run_id),
+                  render_heir(recorder, tel_buf_view(run_id), &owner, &follower->since), pidfd);
+}
+
+/* Goes on with a run that has been begun for this process, whose memory is still its parent's. */
+static void take_over(struct tel_recorder *recorder, struct tel_str run_id,
+                      const struct tel_owner *owner, const struct tel_instant *since)
+{
+    const struct tel_str line = render_heir(recorder, run_id, owner, since);
+    struct tel_buf id;
+
+    tel_buf_init(&id, recorder->run_id, sizeof recorder->run_id);
+    tel_buf_str(&id, run_id);
+    tel_buf_terminate(&id);
+    memcpy(recorder->line_memory, line.ptr, line.len);
+    recorder->last_line = (struct tel_str){recorder->line_memory, line.len};
+}
+
+bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str run_id,
+                          struct tel_str owner_text, const struct tel_instant *since)
 {
     struct tel_owner owner;
 
     if (!tel_owner_parse(owner_text, &owner) || owner.process.pid != tel_sys_getpid())
         return false;
+    if (!tel_str_is(run_id, recorder->run_id))
+        take_over(recorder, run_id, &owner, since);
     recorder->owner = owner;
     return true;
 }

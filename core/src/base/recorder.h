@@ -3,12 +3,15 @@
 #ifndef TEL_BASE_RECORDER_H
 #define TEL_BASE_RECORDER_H
 
+#include "clock.h"
 #include "ending.h"
 #include "owner.h"
 #include "proto.h"
 #include "settings.h"
 #include "spawn.h"
 #include "traceparent.h"
+
+#include <stdatomic.h>
 
 /* What the caller knows of the program that is the run. All borrowed for the call. */
 struct tel_subject {
@@ -67,8 +70,19 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_subjec
  * classic double fork), in its session or as follower, which leads one itself (0: none does). True when there
  * is one: owner then receives its owner's text. The run has not ended then. */
 bool tel_recorder_pass(struct tel_recorder *recorder, pid_t follower, struct tel_buf *owner);
-/* In such a child, by what its owner's text says now: true when the run has been handed to it. */
-bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str owner);
+/* A child that has become the leader of a session of its own, and when. */
+struct tel_follower {
+    struct tel_instant since;
+    atomic_int pid; /* 0: there is none. Written last */
+};
+/* Begins a run inside this one, which ends, for the follower that goes on without having executed anything:
+ * a daemon. run_id and owner receive what its environment should say then; else they are left. */
+void tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
+                        struct tel_buf *run_id, struct tel_buf *owner);
+/* In such a child, by what its environment says now: true when the run has been handed to it, or one has
+ * been begun for it. since: of the follower that it may be. */
+bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str run_id,
+                          struct tel_str owner, const struct tel_instant *since);
 
 /* Writes the run's last line, with the process's own cost, and waits for the database as long as
  * the configuration says. An ending whose code is not known leaves the run marked running, with its

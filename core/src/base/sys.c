@@ -230,6 +230,11 @@ pid_t tel_sys_getppid(void)
     return (pid_t)call0(SYS_getppid);
 }
 
+pid_t tel_sys_getsid(void)
+{
+    return (pid_t)tel_sys_call(SYS_getsid, 0, 0, 0, 0, 0, 0);
+}
+
 uid_t tel_sys_geteuid(void)
 {
     return (uid_t)call0(SYS_geteuid);

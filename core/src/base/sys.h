@@ -43,6 +43,7 @@ long tel_sys_fstatfs_type(int fd);
 /* Processes. */
 pid_t tel_sys_getpid(void);
 pid_t tel_sys_getppid(void);
+pid_t tel_sys_getsid(void); /* the caller's */
 uid_t tel_sys_geteuid(void);
 int tel_sys_uname(struct utsname *name);
 int tel_sys_getrusage(int who, struct rusage *usage);
