@@ -280,9 +280,8 @@ static bool is_own_text(const char *text)
 {
     struct memory *memory = run.memory;
 
-    return memory != NULL &&
-           (text == entries_of(memory)->run_id || text == entries_of(memory)->owner ||
-            text == memory->traceparent);
+    return memory != NULL && (text == entries_of(memory)->run_id ||
+                              text == entries_of(memory)->owner || text == memory->traceparent);
 }
 
 /* The same for a run that begins in the middle of a program. The array may be the program's by now, and so
@@ -291,9 +290,8 @@ static void change_environment(struct memory *memory, const struct start *start)
 {
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
         if ((lies_in_block(start, *entry) || is_own_text(*entry)) && is_ours(*entry))
-            *entry = tel_str_starts(tel_str_from(*entry), OWNER_NAME)
-                         ? entries_of(memory)->owner
-                         : entries_of(memory)->run_id;
+            *entry = tel_str_starts(tel_str_from(*entry), OWNER_NAME) ? entries_of(memory)->owner
+                                                                      : entries_of(memory)->run_id;
 }
 
 static size_t count_entries(char *const *entries)

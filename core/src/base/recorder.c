@@ -267,8 +267,8 @@ static struct tel_str line_to_send(const struct tel_recorder *recorder)
 }
 
 /* Closes fd. */
-static int send_message(const struct tel_recorder *recorder, int fd,
-                        struct tel_message *message, int pidfd, struct tel_str line)
+static int send_message(const struct tel_recorder *recorder, int fd, struct tel_message *message,
+                        int pidfd, struct tel_str line)
 {
     const struct tel_str *value = recorder->config.value;
     const struct tel_target target = {value[TEL_VAR_API_URL], value[TEL_VAR_API_TOKEN]};
@@ -574,10 +574,10 @@ static void put_follower_id(const struct tel_recorder *recorder, const struct te
 
     if (tel_sys_uname(&machine) < 0)
         machine.nodename[0] = '\0';
-    tel_runid_put(
-        run_id, since->realtime_ns,
-        (struct tel_str){own.ptr + BEFORE_AGENT, own.len - BEFORE_AGENT - AFTER_AGENT},
-        key->pidfs_ino != 0 ? key->pidfs_ino : (uint64_t)key->pid, tel_str_from(machine.nodename));
+    tel_runid_put(run_id, since->realtime_ns,
+                  (struct tel_str){own.ptr + BEFORE_AGENT, own.len - BEFORE_AGENT - AFTER_AGENT},
+                  key->pidfs_ino != 0 ? key->pidfs_ino : (uint64_t)key->pid,
+                  tel_str_from(machine.nodename));
     tel_buf_terminate(run_id);
 }
 
