@@ -56,11 +56,11 @@ struct leader {
 
 /* A recorded process's memory: one mapping, made only when there is something to record. */
 struct memory {
-    struct tel_recorder recorder;
-    struct entries entries;
+    char **environment;    /* the host's entries behind ours; it lies before this struct */
     struct leader *leader; /* NULL: leads no session */
+    struct entries entries;
     char traceparent[sizeof "TRACEPARENT=" + TEL_TRACEPARENT_LEN];
-    char *environment[]; /* the host's entries behind ours */
+    struct tel_recorder recorder;
 };
 
 static struct {
@@ -415,8 +415,8 @@ static int record(struct memory *memory, struct start *start, enum beginning beg
 static int begin(struct start *start, enum beginning beginning, struct tel_str run_id,
                  const struct tel_owner *owner, struct tel_error *err)
 {
-    const size_t size =
-        sizeof(struct memory) + (count_entries(start->envp) + 4 + 2 * AUXV_PAIRS) * sizeof(char *);
+    const size_t entries = (count_entries(start->envp) + 4 + 2 * AUXV_PAIRS) * sizeof(char *);
+    const size_t size = entries + sizeof *run.memory;
     const size_t page = getauxval(AT_PAGESZ);
     char *mark = map_marked(size, page);
     struct memory *memory;
@@ -424,7 +424,8 @@ static int begin(struct start *start, enum beginning beginning, struct tel_str r
 
     if (mark == NULL)
         return tel_fail(err, -ENOMEM, "no memory", NULL);
-    memory = (struct memory *)(void *)(mark + page);
+    memory = (struct memory *)(void *)(mark + page + entries);
+    memory->environment = (char **)(void *)(mark + page);
     tel_clock_use(tel_vdso_clock(getauxval(AT_SYSINFO_EHDR)));
     status = record(memory, start, beginning, run_id, owner, err);
     if (status < 0) {

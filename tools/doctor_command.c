@@ -303,7 +303,7 @@ void doctor_check_command(struct doctor *doctor, char **argv)
         return;
     if (getcwd(cwd, sizeof cwd) == NULL)
         strcpy(cwd, "/");
-    exe = tel_path_absolute(memory, cwd, path);
+    exe = tel_str_from(tel_path_absolute(memory, cwd, path));
     choose_sections(doctor, exe);
     check_standing(doctor);
     check_selection(doctor, exe);

@@ -307,10 +307,17 @@ static void fold_singly(const struct tel_datadir *dir, uint64_t runs)
 
 static void make_directories(struct tel_datadir *dir, const char *base)
 {
-    snprintf(dir->base, sizeof dir->base, "%s", base);
-    snprintf(dir->raw, sizeof dir->raw, "%s/raw", base);
-    snprintf(dir->db, sizeof dir->db, "%s/db/telemetry.sqlite", base);
-    snprintf(dir->run, sizeof dir->run, "%s/run", base);
+    static char raw[TEL_PATH_MAX];
+    static char db[TEL_PATH_MAX];
+    static char run[TEL_PATH_MAX];
+
+    snprintf(raw, sizeof raw, "%s/raw", base);
+    snprintf(db, sizeof db, "%s/db/telemetry.sqlite", base);
+    snprintf(run, sizeof run, "%s/run", base);
+    dir->base = base;
+    dir->raw = raw;
+    dir->db = db;
+    dir->run = run;
     dir->file_mode = 0600;
     dir->dir_mode = 0700;
     mkdir(dir->base, 0700);

@@ -50,11 +50,14 @@ static const char *deep_base(void)
 Test(proto, paths)
 {
     char path[TEL_PATH_MAX];
+    char too_long[TEL_PATH_MAX];
 
     make_place(&dir, test_dir());
     cr_assert_eq(tel_run_path(path, &dir, ".lock"), 0);
     cr_expect_str_eq(path, text("%s/run/%s.lock", test_dir(), dir.collector));
-    memset(dir.run, 'x', sizeof dir.run - 1);
+    memset(too_long, 'x', sizeof too_long);
+    too_long[sizeof too_long - 1] = '\0';
+    dir.run = too_long;
     cr_expect_eq(tel_run_path(path, &dir, ".lock"), -ENAMETOOLONG);
 }
 

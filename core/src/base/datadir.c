@@ -7,19 +7,19 @@
 #include <errno.h>
 #include <string.h>
 
-struct tel_str tel_path_absolute(char out[TEL_PATH_MAX], const char *cwd, const char *path)
+const char *tel_path_absolute(char out[TEL_PATH_MAX], const char *cwd, const char *path)
 {
     struct tel_buf buf;
 
+    if (path[0] == '/')
+        return path;
+    if (path[0] == '.' && path[1] == '/')
+        path += 2;
     tel_buf_init(&buf, out, TEL_PATH_MAX);
-    if (path[0] != '/') {
-        tel_buf_cstr(&buf, cwd);
-        tel_buf_char(&buf, '/');
-        if (path[0] == '.' && path[1] == '/')
-            path += 2;
-    }
+    tel_buf_cstr(&buf, cwd);
+    tel_buf_char(&buf, '/');
     tel_buf_cstr(&buf, path);
-    return buf.overflow ? tel_str_from(path) : tel_buf_view(&buf);
+    return tel_buf_terminate(&buf) != NULL ? out : path;
 }
 
 /* The same path without what says nothing: "./" in front of a relative one, slashes behind it. */
@@ -74,7 +74,7 @@ static bool usable_directory(const char *path)
 }
 
 /* Rules 3 and 4 of CONTRACT 1. */
-static int find_base(struct tel_datadir *dir, struct tel_str home, struct tel_str cwd,
+static int find_base(struct tel_datadir *dir, char *base, struct tel_str home, struct tel_str cwd,
                      struct tel_error *err)
 {
     static const char *const places[] = {"/agent-metrics", "/opt/telemetry", "/data/telemetry"};
@@ -84,42 +84,42 @@ static int find_base(struct tel_datadir *dir, struct tel_str home, struct tel_st
     dir->origin = TEL_BASE_FOUND;
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         if (usable_directory(places[i]))
-            return join(dir->base, cwd, tel_str_from(places[i]), err);
+            return join(base, cwd, tel_str_from(places[i]), err);
     if (home.ptr == NULL) {
         dir->origin = TEL_BASE_FROM_VAR_LIB;
-        return join(dir->base, cwd, TEL_STR("/var/lib/telemetry"), err);
+        return join(base, cwd, TEL_STR("/var/lib/telemetry"), err);
     }
     dir->origin = TEL_BASE_FROM_HOME;
     status = join(home_base, cwd, home, err);
     if (status < 0)
         return status;
-    return join(dir->base, tel_str_from(home_base), TEL_STR(".telemetry"), err);
+    return join(base, tel_str_from(home_base), TEL_STR(".telemetry"), err);
 }
 
-static int decide_base(struct tel_datadir *dir, const struct tel_config *config, struct tel_str cwd,
-                       struct tel_error *err)
+static int decide_base(struct tel_datadir *dir, char *base, const struct tel_config *config,
+                       struct tel_str cwd, struct tel_error *err)
 {
     const struct tel_str *value = config->value;
     int status;
 
     if (value[TEL_VAR_DB_PATH].ptr != NULL) {
         dir->origin = TEL_BASE_FROM_DB_PATH;
-        status = join(dir->base, cwd, value[TEL_VAR_DB_PATH], err);
+        status = join(base, cwd, value[TEL_VAR_DB_PATH], err);
         if (status < 0)
             return status;
-        parent_of(dir->base);
-        parent_of(dir->base);
+        parent_of(base);
+        parent_of(base);
         return 0;
     }
     if (value[TEL_VAR_BASE_DIR].ptr != NULL) {
         dir->origin = TEL_BASE_FROM_BASE_DIR;
-        return join(dir->base, cwd, value[TEL_VAR_BASE_DIR], err);
+        return join(base, cwd, value[TEL_VAR_BASE_DIR], err);
     }
     if (value[TEL_VAR_LEGACY_BASE_DIR].ptr != NULL) {
         dir->origin = TEL_BASE_FROM_LEGACY;
-        return join(dir->base, cwd, value[TEL_VAR_LEGACY_BASE_DIR], err);
+        return join(base, cwd, value[TEL_VAR_LEGACY_BASE_DIR], err);
     }
-    return find_base(dir, value[TEL_VAR_HOME], cwd, err);
+    return find_base(dir, base, value[TEL_VAR_HOME], cwd, err);
 }
 
 /* One collector for each user, pid namespace, and place of journal and database. */
@@ -144,27 +144,42 @@ static void name_collector(struct tel_datadir *dir, uint64_t pid_ns)
     tel_buf_terminate(&name);
 }
 
+/* path lies at *room, which moves on behind it. */
+static const char *keep_path(char **room)
+{
+    const char *path = *room;
+
+    *room += strlen(path) + 1;
+    return path;
+}
+
 int tel_datadir_resolve(struct tel_datadir *dir, const struct tel_config *config, const char *cwd,
                         uid_t uid, uint64_t pid_ns, struct tel_error *err)
 {
     const struct tel_str here = tel_str_from(cwd);
     struct tel_str raw = config->value[TEL_VAR_NDJSON_DIR];
     struct tel_str db = config->value[TEL_VAR_DB_PATH];
+    char *room = dir->paths;
     struct tel_str base;
-    int status = decide_base(dir, config, here, err);
+    int status = decide_base(dir, room, config, here, err);
 
     if (status < 0)
         return status;
+    dir->base = keep_path(&room);
     base = tel_str_from(dir->base);
-    status = raw.ptr != NULL ? join(dir->raw, here, raw, err)
-                             : join(dir->raw, base, TEL_STR("raw"), err);
-    if (status == 0)
-        status = db.ptr != NULL ? join(dir->db, here, db, err)
-                                : join(dir->db, base, TEL_STR("db/telemetry.sqlite"), err);
-    if (status == 0)
-        status = join(dir->run, base, TEL_STR("run"), err);
+    status = raw.ptr != NULL ? join(room, here, raw, err) : join(room, base, TEL_STR("raw"), err);
     if (status < 0)
         return status;
+    dir->raw = keep_path(&room);
+    status = db.ptr != NULL ? join(room, here, db, err)
+                            : join(room, base, TEL_STR("db/telemetry.sqlite"), err);
+    if (status < 0)
+        return status;
+    dir->db = keep_path(&room);
+    status = join(room, base, TEL_STR("run"), err);
+    if (status < 0)
+        return status;
+    dir->run = keep_path(&room);
     dir->file_mode = config->file_mode;
     dir->dir_mode = config->dir_mode;
     dir->raw_chosen = raw.ptr != NULL;

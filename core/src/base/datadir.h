@@ -23,13 +23,14 @@ enum tel_base_origin {
     TEL_BASE_FROM_VAR_LIB
 };
 
-/* 20 KiB: keep it in static or mapped memory, not on a host's stack. */
+/* 16 KiB: keep it in static or mapped memory, not on a host's stack. Not to be copied: its paths lie in it,
+ * one behind the other, so that a host pays for one page of memory instead of four. */
 struct tel_datadir {
-    char base[TEL_PATH_MAX]; /* absolute, no trailing slash */
-    char raw[TEL_PATH_MAX];  /* journal directory */
-    char db[TEL_PATH_MAX];   /* database file */
-    char run[TEL_PATH_MAX];  /* sockets, locks */
-    char collector[64];      /* file name stem in run/ of this user's, pid namespace's and
+    const char *base;   /* absolute, no trailing slash */
+    const char *raw;    /* journal directory */
+    const char *db;     /* database file */
+    const char *run;    /* sockets, locks */
+    char collector[64]; /* file name stem in run/ of this user's, pid namespace's and
                                 raw/db combination's collector, such as "collector-v2-0-4026531836" */
     enum tel_base_origin origin;
     mode_t file_mode;
@@ -39,11 +40,12 @@ struct tel_datadir {
     bool db_chosen;
     bool network; /* on a network filesystem; known after tel_datadir_prepare */
     bool shared;  /* others may make files in it; taken for so until tel_datadir_prepare */
+    char paths[4 * TEL_PATH_MAX];
 };
 
-/* path as seen from everywhere: behind cwd (absolute) unless it is absolute itself, in out without NUL;
- * path itself when that would be too long. */
-struct tel_str tel_path_absolute(char out[TEL_PATH_MAX], const char *cwd, const char *path);
+/* path as seen from everywhere: path itself when it is absolute; else behind cwd (absolute), in out; path
+ * itself again when that would be too long. */
+const char *tel_path_absolute(char out[TEL_PATH_MAX], const char *cwd, const char *path);
 
 /* Decides the paths; creates nothing. cwd makes relative ones absolute (borrowed, absolute); uid and
  * pid_ns are the caller's effective user and the inode number of its pid namespace (0 unknown).

@@ -298,14 +298,12 @@ static bool nobody_there(int status)
 static int find_program(struct tel_recorder *recorder, const struct tel_subject *subject)
 {
     char *const found = recorder->scratch;
-    struct tel_str path = TEL_STR_NONE;
+    const char *path = "";
 
     if (subject->object != NULL && subject->object(found, TEL_PATH_MAX))
         path = tel_path_absolute(recorder->object, recorder->cwd, found);
-    if (path.ptr != recorder->object || path.len == sizeof recorder->object)
-        path.len = 0;
-    recorder->object[path.len] = '\0';
-    return tel_spawn_find_program(recorder->collector, &recorder->config, recorder->object);
+    return tel_spawn_find_program(recorder->collector, &recorder->config,
+                                  path[0] == '/' ? path : "");
 }
 
 /* One more collector, for which the start message waits already when it begins to listen. */
@@ -394,7 +392,8 @@ static int load(struct tel_recorder *recorder, const struct tel_subject *subject
     if (tel_sys_getcwd(recorder->cwd, sizeof recorder->cwd) < 0)
         memcpy(recorder->cwd, "/", 2);
     if (subject->exe != NULL)
-        around.exe = tel_path_absolute(recorder->exe_memory, recorder->cwd, subject->exe);
+        around.exe =
+            tel_str_from(tel_path_absolute(recorder->exe_memory, recorder->cwd, subject->exe));
     recorder->exe = around.exe;
     status = tel_settings_load(&recorder->config, &recorder->dir, &recorder->file, &around, err);
     if (status == 0 && begins && !subject->asked_for)

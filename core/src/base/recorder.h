@@ -30,27 +30,28 @@ struct tel_subject {
     bool pending;
 };
 
-/* About 1 MiB, of which few pages are ever touched: keep it in a mapping of its own. */
+/* About 1 MiB: keep it in a mapping of its own. Each large member is used at its beginning only, and what
+ * is small lies just before the beginning of a large one: few pages of it are ever touched. */
 struct tel_recorder {
-    struct tel_config config; /* its texts are borrowed from the environment of the start, and file */
-    struct tel_datadir dir;
-    struct tel_conf_file file;
+    char line_memory[TEL_RUNLINE_MAX];
+    char scratch[TEL_RUNLINE_MAX];
+    struct tel_config config; /* its texts are borrowed from the start's environment, and file */
     struct tel_process self;
-    struct tel_journal_writer journal;
     struct tel_owner owner;
     int64_t began_boot_ns; /* CLOCK_BOOTTIME of the start; 0 for a run of an earlier image */
     char run_id[TEL_RUN_ID_MAX];
     char owner_text[TEL_OWNER_MAX];
     char traceparent[TEL_TRACEPARENT_LEN + 1]; /* for what the run starts; "" when there is one */
-    struct tel_str last_line;                  /* the run's last line, in line_memory */
+    struct tel_str exe;       /* absolute; none in a later image; borrowed, or in exe_memory */
+    struct tel_str last_line; /* the run's last line, in line_memory */
     bool in_journal; /* last_line lies there (else the collector was asked to append it) */
     bool pending;    /* a collector keeps the start line, and appends it when it is time */
     bool watched;    /* a collector has been told of the run, and will see its end */
-    char line_memory[TEL_RUNLINE_MAX];
-    char scratch[TEL_RUNLINE_MAX];
     char cwd[TEL_PATH_MAX];
+    struct tel_journal_writer journal;
+    struct tel_datadir dir;
+    struct tel_conf_file file;
     char exe_memory[TEL_PATH_MAX];
-    struct tel_str exe; /* absolute; none in a later image */
     char object[TEL_PATH_MAX];    /* the shim's own path, when the collector is looked for */
     char collector[TEL_PATH_MAX]; /* the program found */
 };

@@ -17,10 +17,10 @@ enum tel_conf_place {
 };
 
 struct tel_conf_file {
-    char path[TEL_PATH_MAX]; /* empty when there is none */
-    struct tel_str text;     /* the configuration borrows from it */
-    void *memory;            /* of the text: a mapping of its own */
+    struct tel_str text; /* the configuration borrows from it */
+    void *memory;        /* of the text: a mapping of its own */
     size_t size;
+    char path[TEL_PATH_MAX]; /* empty when there is none */
 };
 
 /* Whose settings. All borrowed; the configuration goes on borrowing from env. */
