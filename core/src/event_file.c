@@ -95,11 +95,29 @@ static ssize_t write_line(const struct tel_event_file *file, int fd, struct tel_
     return tel_sys_write(fd, line.ptr, line.len);
 }
 
+/* Writes line, and has it on the disk. The change of day may put another file behind the shared number
+ * between the two: a number of one's own stays with the file. Where there is none to spare, there is none
+ * for a new file either. */
+static int write_synced(const struct tel_event_file *file, int shared, struct tel_str line,
+                        ssize_t *written)
+{
+    const int own = fcntl(shared, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int fd = own < 0 ? shared : own;
+    int status = 0;
+
+    *written = write_line(file, fd, line);
+    if (*written == (ssize_t)line.len)
+        status = tel_sys_fdatasync(fd);
+    if (own >= 0)
+        tel_sys_close(own);
+    return status;
+}
+
 int tel_event_file_append(struct tel_event_file *file, uint32_t date, struct tel_str line,
                           struct tel_error *err)
 {
     ssize_t written;
-    int status;
+    int status = 0;
 
     if (file->writer.exclusive)
         return append_on_network(file, date, line, err);
@@ -108,12 +126,14 @@ int tel_event_file_append(struct tel_event_file *file, uint32_t date, struct tel
         if (status < 0)
             return status;
     }
-    written = write_line(file, atomic_load(&file->fd), line);
+    if (file->writer.sync)
+        status = write_synced(file, atomic_load(&file->fd), line, &written);
+    else
+        written = write_line(file, atomic_load(&file->fd), line);
     if (written != (ssize_t)line.len) {
         atomic_store(&file->suspect, true);
         return tel_fail_sys(err, written < 0 ? (int)written : -ENOSPC,
                             "cannot append to the journal", NULL);
     }
-    status = file->writer.sync ? tel_sys_fdatasync(atomic_load(&file->fd)) : 0;
     return status < 0 ? tel_fail_sys(err, status, "cannot sync the journal", NULL) : 0;
 }

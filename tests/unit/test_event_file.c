@@ -18,17 +18,26 @@ static struct tel_error err;
 /* A disk that takes so many bytes of the next line; -1: all. */
 static ssize_t room = -1;
 
+/* What happens right after the next line has been written; NULL: nothing. */
+static void (*on_written)(void);
+
 ssize_t __real_tel_sys_write(int fd, const void *buf, size_t len);
 ssize_t __wrap_tel_sys_write(int fd, const void *buf, size_t len);
 
 ssize_t __wrap_tel_sys_write(int fd, const void *buf, size_t len)
 {
     const size_t take = room >= 0 && (size_t)room < len ? (size_t)room : len;
+    void (*then)(void) = on_written;
+    ssize_t written;
 
     if (room == 0)
         return -ENOSPC;
     room = -1;
-    return __real_tel_sys_write(fd, buf, take);
+    written = __real_tel_sys_write(fd, buf, take);
+    on_written = NULL;
+    if (then != NULL)
+        then();
+    return written;
 }
 
 static void set_up(void)
@@ -124,4 +133,23 @@ Test(event_file, synced_when_asked)
     sync_status = -EIO;
     cr_expect_eq(append(20261122, "c\n"), -EIO);
     cr_expect_str_eq(err.message, "cannot sync the journal: Input/output error");
+}
+
+static void change_the_day(void)
+{
+    cr_expect_eq(append(20261123, "the first one of another thread\n"), 0);
+}
+
+/* Between its write and its sync another thread puts the next day's file behind the number. */
+Test(event_file, at_the_change_of_day_the_file_with_the_line_is_synced)
+{
+    tel_event_file_close(&file);
+    tel_event_file_init(&file, &dir, true);
+    cr_expect_eq(append(20261122, "a\n"), 0);
+    on_written = change_the_day;
+    cr_expect_eq(append(20261122, "b\n"), 0);
+    cr_expect_eq(syncs, 3);
+    cr_expect_eq(synced, 4, "the file of its own day");
+    cr_expect_str_eq(content(20261122), "a\nb\n");
+    cr_expect_str_eq(content(20261123), "the first one of another thread\n");
 }
