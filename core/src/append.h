@@ -9,5 +9,7 @@
  * newer. sync: it is on disk on return. Errors as tel_journal_append. */
 int tel_append(const struct tel_datadir *dir, uint32_t not_before, bool sync, struct tel_str line,
                struct tel_error *err);
+/* Has what was appended to the file of that date on the disk; also where there is none. */
+int tel_append_sync(const struct tel_datadir *dir, uint32_t date, struct tel_error *err);
 
 #endif

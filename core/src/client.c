@@ -1,6 +1,7 @@
 /* The client of telemetry/client.h: its life, and what fork does to it. */
 #include "client_internal.h"
 
+#include "append.h"
 #include "base/clock.h"
 #include "base/sys.h"
 #include "query.h"
@@ -395,14 +396,27 @@ const char *telemetry_client_base_dir(const telemetry_client *client)
     return client == NULL ? NULL : client->recorder->dir.base;
 }
 
+/* Today's lines, and those of before midnight. */
+static int sync_journal(const telemetry_client *client, struct tel_error *err)
+{
+    const int64_t day_ns = INT64_C(86400000000000);
+    const struct tel_datadir *dir = &client->recorder->dir;
+    struct tel_instant now;
+    int status;
+
+    tel_clock_now(&now);
+    status = tel_append_sync(dir, tel_date_of(now.realtime_ns - day_ns), err);
+    return status < 0 ? status : tel_append_sync(dir, tel_date_of(now.realtime_ns), err);
+}
+
 static int flush(telemetry_client *client, int timeout_ms, struct tel_error *err)
 {
     struct tel_message message;
-    const int fd = atomic_load(&client->events.fd);
+    const int status = sync_journal(client, err);
     int answer;
 
-    if (fd >= 0)
-        tel_sys_fdatasync(fd);
+    if (status < 0)
+        return status;
     tel_message_init(&message, TEL_REQUEST_SYNC, TEL_STR_NONE);
     answer = tel_proto_ask(&client->recorder->dir, &message, TEL_STR_NONE, timeout_ms < 0 ? 0 : timeout_ms);
     if (answer == TEL_ANSWER_DONE)

@@ -1,11 +1,9 @@
-/* See janitor.h. One slot for the request: a second one before the first was served is the same. */
+/* See janitor.h. One slot for requests: a second one before the first was served joins it. */
 #include "janitor.h"
 
-#include "base/journal.h"
+#include "append.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -16,22 +14,16 @@ struct tel_janitor {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t wanted;
-    uint32_t date; /* 0: nothing to do */
+    uint32_t first; /* 0: nothing to do */
+    uint32_t last;
     bool stop;
 };
 
-static void sync_file(const struct tel_datadir *dir, uint32_t date)
+static void sync_files(const struct tel_datadir *dir, uint32_t first, uint32_t last)
 {
-    char path[TEL_PATH_MAX];
-    int fd;
-
-    if (tel_journal_path(path, dir->raw, date, NULL) < 0)
-        return;
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return;
-    fdatasync(fd);
-    close(fd);
+    tel_append_sync(dir, first, NULL);
+    if (last != first)
+        tel_append_sync(dir, last, NULL);
 }
 
 static void *serve(void *arg)
@@ -41,12 +33,13 @@ static void *serve(void *arg)
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
     pthread_mutex_lock(&janitor->mutex);
     for (;;) {
-        uint32_t date = janitor->date;
+        const uint32_t first = janitor->first;
+        const uint32_t last = janitor->last;
 
-        janitor->date = 0;
-        if (date != 0) {
+        janitor->first = 0;
+        if (first != 0) {
             pthread_mutex_unlock(&janitor->mutex);
-            sync_file(janitor->dir, date);
+            sync_files(janitor->dir, first, last);
             pthread_mutex_lock(&janitor->mutex);
         } else if (janitor->stop) {
             break;
@@ -73,27 +66,26 @@ struct tel_janitor *tel_janitor_start(const struct tel_datadir *dir)
     return NULL;
 }
 
-static void tell(struct tel_janitor *janitor, uint32_t date, bool stop)
+void tel_janitor_sync(struct tel_janitor *janitor, uint32_t first, uint32_t last)
 {
+    if (janitor == NULL)
+        return;
     pthread_mutex_lock(&janitor->mutex);
-    if (date > janitor->date)
-        janitor->date = date;
-    janitor->stop = janitor->stop || stop;
+    if (janitor->first == 0 || janitor->first > first)
+        janitor->first = first;
+    janitor->last = last;
     pthread_cond_signal(&janitor->wanted);
     pthread_mutex_unlock(&janitor->mutex);
-}
-
-void tel_janitor_sync(struct tel_janitor *janitor, uint32_t date)
-{
-    if (janitor != NULL)
-        tell(janitor, date, false);
 }
 
 void tel_janitor_stop(struct tel_janitor *janitor)
 {
     if (janitor == NULL)
         return;
-    tell(janitor, 0, true);
+    pthread_mutex_lock(&janitor->mutex);
+    janitor->stop = true;
+    pthread_cond_signal(&janitor->wanted);
+    pthread_mutex_unlock(&janitor->mutex);
     pthread_join(janitor->thread, NULL);
     pthread_mutex_destroy(&janitor->mutex);
     pthread_cond_destroy(&janitor->wanted);

@@ -12,7 +12,7 @@ struct tel_janitor *tel_janitor_start(const struct tel_datadir *dir);
 /* Finishes what was asked for, then ends the thread. NULL is fine. */
 void tel_janitor_stop(struct tel_janitor *janitor);
 
-/* Asks for fdatasync of the journal file of that date; returns at once. */
-void tel_janitor_sync(struct tel_janitor *janitor, uint32_t date);
+/* Asks for fdatasync of the journal files of these two dates, mostly one and the same; returns at once. */
+void tel_janitor_sync(struct tel_janitor *janitor, uint32_t first, uint32_t last);
 
 #endif

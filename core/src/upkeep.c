@@ -60,16 +60,18 @@ bool tel_upkeep_fold(struct tel_upkeep *upkeep, bool scan_all)
 
 void tel_upkeep_note_written(struct tel_upkeep *upkeep)
 {
-    struct tel_instant now;
-
-    tel_clock_now(&now);
-    upkeep->sync_date = tel_date_of(now.realtime_ns);
     tel_agenda_add(upkeep->agenda, TEL_WORK_SYNC);
 }
 
+/* What was written just before midnight lies in another file. */
 void tel_upkeep_sync(struct tel_upkeep *upkeep)
 {
-    tel_janitor_sync(upkeep->janitor, upkeep->sync_date);
+    const int64_t minute_ns = INT64_C(60000000000);
+    struct tel_instant now;
+
+    tel_clock_now(&now);
+    tel_janitor_sync(upkeep->janitor, tel_date_of(now.realtime_ns - minute_ns),
+                     tel_date_of(now.realtime_ns));
 }
 
 void tel_upkeep_care(struct tel_upkeep *upkeep, int64_t quiet_ns)

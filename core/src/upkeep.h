@@ -15,7 +15,6 @@ struct tel_upkeep {
     struct tel_fold *fold;
     struct tel_janitor *janitor;
     int64_t fold_began_ns; /* of the last pass, CLOCK_BOOTTIME */
-    uint32_t sync_date;
     bool is_lost; /* a fold, or a look, has found the directory to be another's */
 };
 

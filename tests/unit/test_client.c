@@ -236,6 +236,18 @@ Test(client, many_runs_in_one_second_have_ids_of_their_own)
     cr_expect_str_eq(sql_text(test_dir(), "SELECT count(*) FROM agent_runs"), "1500");
 }
 
+/* Also of a run that has logged no event. */
+Test(client, what_is_flushed_is_on_the_disk)
+{
+    telemetry_run_free(begin());
+    syncs = 0;
+    cr_expect_eq(telemetry_client_flush(client, 20000, &err), 0, "%s", err.message);
+    cr_expect_eq(syncs, 1);
+    cr_expect_eq(synced, (off_t)strlen(journal_text(test_dir())));
+    sync_status = -EIO;
+    cr_expect_eq(telemetry_client_flush(client, 20000, &err), -EIO, "or the caller is told");
+}
+
 Test(client, counts_of_all_runs)
 {
     struct telemetry_stats stats = {0};
