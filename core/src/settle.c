@@ -2,8 +2,8 @@
 #include "settle.h"
 
 #include "append.h"
-#include "base/ending.h"
 #include "lookup.h"
+#include "overrule.h"
 #include "take_in.h"
 
 #include <errno.h>
@@ -101,7 +101,6 @@ static int64_t time_of_end(const struct tel_live_run *run, const struct tel_runl
     return late_ns <= known_within_ns ? run->ended_boot_ns : 0;
 }
 
-/* run is NULL when nobody watched it. */
 /* A section that its process has left by exiting has failed, whatever the code: it was to be ended by a
  * call. A crash has words of its own. */
 static void judge_section(struct tel_runline *line, struct tel_buf *scratch,
@@ -120,6 +119,7 @@ static void judge_section(struct tel_runline *line, struct tel_buf *scratch,
     tel_slot_text(&line->run[TEL_RUN_ERROR_SUMMARY], scratch, tel_buf_view(&reason));
 }
 
+/* run is NULL when nobody watched it. */
 static int write_ending(const struct tel_settler *settler, struct tel_str run_id,
                         struct tel_journal_pos pos, struct tel_ending ending,
                         const struct tel_live_run *run)
@@ -141,7 +141,7 @@ static int write_ending(const struct tel_settler *settler, struct tel_str run_id
             ending.boottime_ns = time_of_end(run, &line);
         if (tel_str_is(line.process[TEL_PROC_SCOPE], "true"))
             judge_section(&line, &out, &ending);
-        tel_ending_apply(&line, &out, &ending);
+        tel_overrule(&line, &out, &ending);
         start = out.len;
         tel_runline_put(&out, &line);
         status = out.overflow

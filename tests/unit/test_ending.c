@@ -190,43 +190,6 @@ Test(ending, its_own_words_are_kept_when_it_fails)
     expect("\"failed\"", "\"disk full\"", "2", "null", "null");
 }
 
-/* --- the kernel and the shim ----------------------------------------------------------------- */
-
-/* A crash in an exit handler, after the shim has written its end line. */
-Test(ending, the_kernel_overrules_the_shim)
-{
-    begin_new();
-    apply(TEL_END_OBSERVED, EXITED(0));
-    apply(TEL_END_KERNEL, DUMPED(SIGABRT));
-    expect("\"failed\"", "\"killed by SIGABRT (6), core dumped\"", "null", "6", "true");
-    cr_expect_str_eq(process_field(TEL_PROC_END_SOURCE), "\"kernel\"");
-
-    begin_new();
-    apply(TEL_END_OBSERVED, EXITED(3));
-    apply(TEL_END_KERNEL, EXITED(0));
-    expect("\"success\"", "null", "0", "null", "null");
-
-    begin_new();
-    apply(TEL_END_OBSERVED, EXITED(3));
-    apply(TEL_END_KERNEL, EXITED(4));
-    expect("\"failed\"", "\"exit code 4\"", "4", "null", "null");
-}
-
-Test(ending, a_guess_is_overruled_too)
-{
-    const struct tel_ending guess = {TEL_END_INFERRED, false, 0, 0, "no collector was there"};
-
-    begin_new();
-    tel_ending_apply(&line, &scratch, &guess);
-    apply(TEL_END_KERNEL, EXITED(0));
-    expect("\"success\"", "null", "0", "null", "null");
-
-    begin_new();
-    apply(TEL_END_KERNEL, KILLED(SIGKILL));
-    apply(TEL_END_KERNEL, KILLED(SIGTERM));
-    expect("\"failed\"", "\"killed by SIGTERM (15)\"", "null", "15", "false");
-}
-
 /* --- times ------------------------------------------------------------------------------------ */
 
 Test(ending, the_end_is_the_start_plus_the_duration)

@@ -80,18 +80,6 @@ static bool said_so_itself(const struct tel_runline *line)
            tel_str_is(status, "\"partial\"");
 }
 
-/* Takes back a verdict that was derived from an ending (by this file), not given by the run. */
-static void forget_verdict(struct tel_runline *line)
-{
-    struct tel_str summary = line->run[TEL_RUN_ERROR_SUMMARY];
-
-    if (tel_str_starts(summary, "\"exit code ") || tel_str_starts(summary, "\"killed by SIG") ||
-        tel_str_starts(summary, "\"ended without a trace")) {
-        line->run[TEL_RUN_ERROR_SUMMARY] = TEL_STR_NONE;
-        line->run[TEL_RUN_STATUS] = TEL_STR_NONE;
-    }
-}
-
 static void apply_verdict(struct tel_runline *line, struct tel_buf *scratch,
                           const struct tel_ending *ending)
 {
@@ -100,7 +88,6 @@ static void apply_verdict(struct tel_runline *line, struct tel_buf *scratch,
     char memory[512];
     struct tel_buf reason;
 
-    forget_verdict(line);
     if (clean) {
         if (!said_so_itself(line))
             line->run[TEL_RUN_STATUS] = TEL_STR("\"success\"");

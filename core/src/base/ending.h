@@ -21,8 +21,9 @@ struct tel_ending {
 };
 
 /* Status, summary, end time, duration, exit code and signal of the run in line, which holds its
- * previous line. Texts are rendered into scratch and borrowed from there. A program's own
- * error_summary is kept; its success is overruled by a crash or a failing exit code. */
+ * previous line and tells of no ending yet (overrule.h). Texts are rendered into scratch and borrowed
+ * from there. A program's own error_summary is kept; its success is overruled by a crash or a failing
+ * exit code. */
 void tel_ending_apply(struct tel_runline *line, struct tel_buf *scratch,
                       const struct tel_ending *ending);
 
