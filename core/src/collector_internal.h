@@ -7,6 +7,7 @@
 #include "collector.h"
 #include "inbox.h"
 #include "live.h"
+#include "mailbox.h"
 #include "outbox.h"
 #include "pending.h"
 #include "settle.h"
@@ -22,6 +23,7 @@ struct tel_collector {
     struct tel_live *live;
     struct tel_pending *pending;
     struct tel_inbox *inbox;
+    struct tel_mailboxes mailboxes;
     struct tel_outbox *outbox;
     int64_t last_active_ns; /* CLOCK_BOOTTIME, as is looked_ns */
     int64_t looked_ns;      /* all that had ended by then has been noted */

@@ -45,7 +45,7 @@ static void take_in_asked(void *arg, const struct tel_message *message)
         tel_collector_drain_starts(collector); /* that of a short one may still wait there */
         tel_live_forget(collector->live, run_id);
     }
-    if (run_id.len > 0 && tel_mailbox_exists(collector->dir, run_id))
+    if (run_id.len > 0 && tel_mailboxes_have(&collector->mailboxes, collector->dir, run_id))
         tel_take_in(collector->dir, run_id, &message->line, NULL);
 }
 

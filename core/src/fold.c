@@ -505,6 +505,8 @@ static int fold_journal(struct tel_fold *fold, struct journal *journal,
         limit_wal(fold);
         if (fold->between != NULL && fold->between(fold->between_arg) != 0)
             return 1;
+        if (journal->folded == journal->facts.size)
+            return 0; /* what has come since is for the next pass */
         status = look_at(fold, journal, err);
     } while (status == 1);
     return status;

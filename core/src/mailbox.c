@@ -5,6 +5,7 @@
 #include "base/owner.h"
 #include "base/sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,4 +195,26 @@ struct tel_str tel_mailbox_run_of(struct tel_str name)
         !tel_owner_id_valid(run_id))
         return TEL_STR_NONE;
     return run_id;
+}
+
+static bool has_any(const char *directory)
+{
+    DIR *run = opendir(directory);
+    struct dirent *entry;
+    bool found = run == NULL;
+
+    while (!found && (entry = readdir(run)) != NULL)
+        found = tel_mailbox_run_of(tel_str_from(entry->d_name)).ptr != NULL;
+    if (run != NULL)
+        closedir(run);
+    return found;
+}
+
+/* Looked at before it is listed: what comes meanwhile shows the next time. */
+bool tel_mailboxes_have(struct tel_mailboxes *boxes, const struct tel_datadir *dir,
+                        struct tel_str run_id)
+{
+    if (!tel_directory_is_same(&boxes->directory, dir->run))
+        boxes->any = !boxes->directory.is_known || has_any(dir->run);
+    return boxes->any && tel_mailbox_exists(dir, run_id);
 }

@@ -6,6 +6,7 @@
 #define TEL_MAILBOX_H
 
 #include "base/datadir.h"
+#include "directory.h"
 
 #define TEL_MAILBOX_SUFFIX ".set"
 
@@ -45,6 +46,16 @@ int tel_mailbox_read(const struct tel_mailbox *box, char **memory, struct tel_st
 
 /* True when run_id has a mailbox. One system call. */
 bool tel_mailbox_exists(const struct tel_datadir *dir, struct tel_str run_id);
+
+/* The same for who asks again and again: as long as there is no mailbox at all, a look at the directory
+ * is enough, at a fifth of what a name that is not there costs. All zero to begin with. */
+struct tel_mailboxes {
+    struct tel_directory directory;
+    bool any;
+};
+bool tel_mailboxes_have(struct tel_mailboxes *boxes, const struct tel_datadir *dir,
+                        struct tel_str run_id);
+
 /* The run id of a mailbox's file name; TEL_STR_NONE when it is no such name. */
 struct tel_str tel_mailbox_run_of(struct tel_str name);
 

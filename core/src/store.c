@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "commit_event.h"
 #include "db.h"
+#include "directory.h"
 #include "quarantine.h"
 #include "rows.h"
 #include "schema.h"
@@ -85,8 +86,7 @@ struct tel_store {
     struct tel_rows *rows;
     sqlite3_stmt *statements[STATEMENTS];
     struct file_id files[FILES];
-    bool directory_known;
-    struct stat directory;
+    struct tel_directory directory;
     int busy_ms;
     int64_t wal_pages; /* -1: nothing committed yet */
     int64_t page_size;
@@ -172,36 +172,17 @@ static bool identify(const struct tel_store *store, struct file_id files[FILES])
     return true;
 }
 
-/* One look at the directory instead of one at each file: no name in it has come, gone or moved. Not
- * for changes so fresh that a file system's clock would give the next one the same time. */
-static bool look_at_directory(const struct tel_store *store, struct stat *st)
-{
-    char path[TEL_PATH_MAX];
-    const char *name = strrchr(store->path, '/');
-    struct tel_instant now;
-
-    memcpy(path, store->path, (size_t)(name - store->path));
-    path[name - store->path] = '\0';
-    if (tel_sys_fstatat(AT_FDCWD, path, st, 0) < 0)
-        return false;
-    tel_clock_now(&now);
-    return now.realtime_ns - ((int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec) >
-           50 * NS_PER_MS;
-}
-
+/* One look at the directory instead of one at each file. */
 bool tel_store_is_stale(struct tel_store *store)
 {
     struct file_id files[FILES];
-    struct stat st;
-    const bool settled = look_at_directory(store, &st);
+    char directory[TEL_PATH_MAX];
+    const char *name = strrchr(store->path, '/');
 
-    if (settled && store->directory_known && st.st_ino == store->directory.st_ino &&
-        st.st_dev == store->directory.st_dev &&
-        st.st_ctim.tv_sec == store->directory.st_ctim.tv_sec &&
-        st.st_ctim.tv_nsec == store->directory.st_ctim.tv_nsec)
+    memcpy(directory, store->path, (size_t)(name - store->path));
+    directory[name - store->path] = '\0';
+    if (tel_directory_is_same(&store->directory, directory))
         return false;
-    store->directory = st;
-    store->directory_known = settled;
     return !identify(store, files) || memcmp(files, store->files, sizeof files) != 0;
 }
 

@@ -72,6 +72,30 @@ Test(mailbox, speakers_make_it_and_share_it)
     tel_mailbox_close(&b);
 }
 
+/* As a collector asks: before anything was said, at once afterwards, and when it has been taken in. */
+Test(mailbox, one_that_comes_or_goes_is_noticed_at_once)
+{
+    enum { SETTLED_US = 80 * 1000 };
+    struct tel_mailboxes boxes = {0};
+    struct tel_mailbox box;
+
+    cr_assert_eq(tel_datadir_prepare_run(&dir, &err), 0);
+    for (int i = 0; i < 2; i++) {
+        cr_expect_not(tel_mailboxes_have(&boxes, &dir, RUN));
+        usleep(SETTLED_US);
+        cr_expect_not(tel_mailboxes_have(&boxes, &dir, RUN));
+        cr_expect_not(tel_mailboxes_have(&boxes, &dir, RUN));
+        cr_assert_eq(open_for(&box, TEL_MAILBOX_SPEAK), 0, "%s", err.message);
+        cr_expect(tel_mailboxes_have(&boxes, &dir, RUN));
+        usleep(SETTLED_US);
+        cr_expect(tel_mailboxes_have(&boxes, &dir, RUN));
+        cr_expect(tel_mailboxes_have(&boxes, &dir, RUN));
+        cr_expect_not(tel_mailboxes_have(&boxes, &dir, TEL_STR("another")));
+        tel_mailbox_remove(&box);
+        tel_mailbox_close(&box);
+    }
+}
+
 Test(mailbox, who_takes_it_has_it_alone)
 {
     struct tel_mailbox speaker;
