@@ -170,7 +170,8 @@ static bool has_other_threads(void)
 static void end_with_code(int status, void *arg)
 {
     (void)arg;
-    if (run.memory != NULL && !atomic_load(&run.silent) && has_other_threads())
+    if (run.memory != NULL && !atomic_load(&run.silent) &&
+        run.memory->recorder.config.wait_ms > 0 && has_other_threads())
         run.memory->recorder.config.wait_ms = 0;
     tel_shim_end(status);
 }

@@ -60,6 +60,8 @@ static void handle_event(struct tel_collector *collector, void *tag, int64_t ent
     } else if (tag == &tags[TEL_SOURCE_LATE]) {
         tel_inbox_take_late(collector->inbox);
         tel_agenda_add(&collector->agenda, TEL_WORK_STARTS); /* a line may have come along */
+        tel_agenda_add(&collector->agenda, TEL_WORK_FOLD);
+        tel_upkeep_note_written(&collector->upkeep);
     } else if (tag == &tags[TEL_SOURCE_START]) {
         tel_agenda_add(&collector->agenda, TEL_WORK_STARTS);
     } else if (tag == &tags[TEL_SOURCE_SIGNAL]) {

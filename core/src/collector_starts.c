@@ -21,10 +21,15 @@ static void append_lines(struct tel_collector *collector)
 void tel_collector_drain_starts(struct tel_collector *collector)
 {
     const int fd = collector->options->claim.start;
+    const bool any = tel_inbox_take(collector->inbox, TEL_SOCKET_START, fd);
 
-    tel_inbox_take(collector->inbox, TEL_SOCKET_START, fd);
-    append_lines(collector);
-    tel_collector_watch_again(collector, TEL_SOURCE_START, fd);
+    if (any || tel_inbox_holds_lines(collector->inbox))
+        append_lines(collector);
+    /* Where one has begun, others follow: looked for when it is time, they need not wake anybody. */
+    if (any)
+        tel_agenda_add(&collector->agenda, TEL_WORK_STARTS);
+    else if (!tel_agenda_has(&collector->agenda, TEL_WORK_STARTS))
+        tel_collector_watch_again(collector, TEL_SOURCE_START, fd);
 }
 
 static void hold_start(void *arg, struct tel_str line)

@@ -418,13 +418,17 @@ static bool take_message(struct tel_inbox *inbox, int fd)
     return true;
 }
 
-void tel_inbox_take(struct tel_inbox *inbox, enum tel_socket which, int listener)
+bool tel_inbox_take(struct tel_inbox *inbox, enum tel_socket which, int listener)
 {
-    /* Starts are taken all at once; of requests only so many, that the first are answered soon. */
-    const int most = which == TEL_SOCKET_START ? ASKING_MAX : ACCEPT_AT_ONCE;
+    /* Starts are taken all at once, and often there is none; of requests, of which epoll has told, only so
+     * many that the first are answered soon. */
+    const bool is_start = which == TEL_SOCKET_START;
+    const int most = is_start ? ASKING_MAX : ACCEPT_AT_ONCE;
+    int taken = 0;
 
-    for (int i = 0; i < most && inbox->asking_count < ASKING_MAX; i++) {
-        int fd = i == 0 || is_waiting(listener) ? accept_next(inbox, listener) : -1;
+    for (; taken < most && inbox->asking_count < ASKING_MAX; taken++) {
+        const bool is_sure = !is_start && taken == 0;
+        const int fd = is_sure || is_waiting(listener) ? accept_next(inbox, listener) : -1;
 
         if (fd < 0)
             break;
@@ -433,6 +437,7 @@ void tel_inbox_take(struct tel_inbox *inbox, enum tel_socket which, int listener
     }
     if (inbox->spare_fd < 0)
         inbox->spare_fd = open_spare();
+    return taken > 0;
 }
 
 int tel_inbox_late_fd(const struct tel_inbox *inbox)

@@ -25,8 +25,8 @@ typedef void tel_parcel_fn(void *arg, const struct tel_parcel *parcel);
 void tel_inbox_on_message(struct tel_inbox *inbox, tel_parcel_fn *fn, void *arg);
 
 /* Accepts everything that waits on a listening socket and takes the messages that are there. Those
- * who sent a request then wait for tel_inbox_answer. */
-void tel_inbox_take(struct tel_inbox *inbox, enum tel_socket which, int listener);
+ * who sent a request then wait for tel_inbox_answer. False when nobody was waiting. */
+bool tel_inbox_take(struct tel_inbox *inbox, enum tel_socket which, int listener);
 /* Connections whose message was not there yet: readable when one has come. Borrowed. */
 int tel_inbox_late_fd(const struct tel_inbox *inbox);
 void tel_inbox_take_late(struct tel_inbox *inbox);
