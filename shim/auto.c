@@ -155,23 +155,13 @@ void tel_shim_fall_silent(void)
     atomic_store(&run.silent, true);
 }
 
-/* Threads beside this one. Asked under /proc, because libc's own word for it is newer than the oldest
- * libc. When it cannot be known, there are some. */
-static bool has_other_threads(void)
-{
-    enum { LINKS_OF_ONE = 3 }; /* ".", the entry in its parent, and one thread's ".." */
-    struct stat st;
-
-    return tel_sys_fstatat(AT_FDCWD, "/proc/self/task", &st, 0) < 0 || st.st_nlink > LINKS_OF_ONE;
-}
-
 /* exit(), after all destructors. Threads that go on running now work with destroyed objects: a host
  * that has some is not held up by waiting for the row. */
 static void end_with_code(int status, void *arg)
 {
     (void)arg;
     if (run.memory != NULL && !atomic_load(&run.silent) &&
-        run.memory->recorder.config.wait_ms > 0 && has_other_threads())
+        run.memory->recorder.config.wait_ms > 0 && !tel_process_is_alone())
         run.memory->recorder.config.wait_ms = 0;
     tel_shim_end(status);
 }

@@ -62,14 +62,6 @@ static struct telemetry_client *clients;
 static atomic_bool database_is_safe = true;
 static bool forks_alone; /* guarded by clients_lock */
 
-static bool is_alone(void)
-{
-    enum { LINKS_OF_ONE = 3 }; /* ".", the entry in its parent, and one thread's ".." */
-    struct stat st;
-
-    return tel_sys_fstatat(AT_FDCWD, "/proc/self/task", &st, 0) == 0 && st.st_nlink <= LINKS_OF_ONE;
-}
-
 int tel_client_may_use_database(struct tel_error *err)
 {
     if (atomic_load(&database_is_safe))
@@ -82,7 +74,7 @@ int tel_client_may_use_database(struct tel_error *err)
 static void before_fork(void)
 {
     pthread_mutex_lock(&clients_lock);
-    forks_alone = is_alone();
+    forks_alone = tel_process_is_alone();
     for (struct telemetry_client *client = clients; client != NULL; client = client->next) {
         pthread_mutex_lock(&client->lock);
         pthread_mutex_lock(&client->events.lock);

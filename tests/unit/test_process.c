@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -118,6 +119,40 @@ Test(process, oneself)
     cr_expect_eq(syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0), 0);
     close(pidfd);
     cr_expect_eq(count_descriptors(), before);
+}
+
+static void *wait_for_unlock(void *lock)
+{
+    pthread_mutex_lock(lock);
+    pthread_mutex_unlock(lock);
+    return NULL;
+}
+
+static bool sees_its_threads(void)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t thread;
+    bool right = tel_process_is_alone();
+
+    pthread_mutex_lock(&lock);
+    if (pthread_create(&thread, NULL, wait_for_unlock, &lock) != 0)
+        return false;
+    right = right && !tel_process_is_alone();
+    pthread_mutex_unlock(&lock);
+    pthread_join(thread, NULL);
+    return right;
+}
+
+/* In a forked child: that has none of the threads that the test itself runs with. */
+Test(process, threads_beside_ones_own)
+{
+    const pid_t child = fork();
+    int status;
+
+    if (child == 0)
+        _exit(sees_its_threads() ? 0 : 1);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_eq(status, 0);
 }
 
 Test(process, boot_id)

@@ -122,6 +122,14 @@ int tel_proc_stat_read(const char *path, struct tel_proc_stat *out)
     return tel_proc_stat_parse((struct tel_str){text, (size_t)got}, out) ? 0 : -EPROTO;
 }
 
+bool tel_process_is_alone(void)
+{
+    enum { LINKS_OF_ONE = 3 }; /* ".", the entry in its parent, and one thread's ".." */
+    struct stat st;
+
+    return tel_sys_fstatat(AT_FDCWD, "/proc/self/task", &st, 0) == 0 && st.st_nlink <= LINKS_OF_ONE;
+}
+
 void tel_boot_id(char out[TEL_BOOT_ID_LEN + 1])
 {
     if (read_file("/proc/sys/kernel/random/boot_id", out, TEL_BOOT_ID_LEN) != TEL_BOOT_ID_LEN)

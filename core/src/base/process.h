@@ -34,6 +34,10 @@ struct tel_process {
  * or -1 where the kernel gives none. */
 void tel_process_self(struct tel_process *self, int *pidfd);
 
+/* The calling process has no thread beside this one. Asked under /proc, because libc's own word for it is
+ * newer than the oldest libc. False when it cannot be known. */
+bool tel_process_is_alone(void);
+
 /* The machine's boot id, or "". */
 void tel_boot_id(char out[TEL_BOOT_ID_LEN + 1]);
 /* Inode of the caller's pid namespace, 0 unknown. */
