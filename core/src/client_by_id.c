@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SAID_MAX = 80 * 1024 };
-
 static int find(struct tel_voice *voice, telemetry_client *client, const char *run_id,
                 struct tel_error *err)
 {
@@ -52,41 +50,17 @@ int telemetry_commit_by_id(telemetry_client *client, const char *run_id, const c
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-/* What is to be said: text, or (text == NULL) a count. */
-struct saying {
-    const char *what;
-    const char *field;
-    const char *text;
-    bool is_text;
-    int64_t count;
-};
-
-static int put(struct tel_buf *said, const struct saying *saying, struct tel_error *err)
-{
-    const int field = tel_values_field(tel_str_from(saying->field));
-    int status;
-
-    if (field < 0)
-        return tel_fail(err, TEL_ERR_INVALID, "no field that can be set is called '",
-                        saying->field == NULL ? "" : saying->field, "'", NULL);
-    tel_said_begin(said, saying->what);
-    status = saying->is_text ? tel_said_put_text(said, field, tel_str_from(saying->text), err)
-                             : tel_said_put_count(said, field, saying->count, err);
-    tel_said_end(said);
-    return status;
-}
-
-static int say(telemetry_client *client, const char *run_id, const struct saying *saying,
+static int say(telemetry_client *client, const char *run_id, const struct tel_client_saying *saying,
                struct telemetry_error *err)
 {
-    char memory[SAID_MAX];
+    char memory[TEL_CLIENT_SAID_MAX];
     struct tel_error own = {0};
     struct tel_voice voice;
     struct tel_buf said;
     int status;
 
     tel_buf_init(&said, memory, sizeof memory);
-    status = put(&said, saying, &own);
+    status = tel_client_put_saying(&said, saying, &own);
     if (status == 0)
         status = find(&voice, client, run_id, &own);
     if (status == 0)
@@ -97,7 +71,7 @@ static int say(telemetry_client *client, const char *run_id, const struct saying
 int telemetry_set_by_id(telemetry_client *client, const char *run_id, const char *field,
                         const char *value, struct telemetry_error *err)
 {
-    const struct saying saying = {TEL_SAID_SET, field, value, true, 0};
+    const struct tel_client_saying saying = {.what = TEL_SAID_SET, .field = field, .text = value};
 
     return say(client, run_id, &saying, err);
 }
@@ -105,7 +79,8 @@ int telemetry_set_by_id(telemetry_client *client, const char *run_id, const char
 int telemetry_set_count_by_id(telemetry_client *client, const char *run_id, const char *field,
                               int64_t value, struct telemetry_error *err)
 {
-    const struct saying saying = {TEL_SAID_SET, field, NULL, false, value};
+    const struct tel_client_saying saying = {
+        .what = TEL_SAID_SET, .field = field, .is_count = true, .count = value};
 
     return say(client, run_id, &saying, err);
 }
@@ -113,7 +88,8 @@ int telemetry_set_count_by_id(telemetry_client *client, const char *run_id, cons
 int telemetry_add_by_id(telemetry_client *client, const char *run_id, const char *field,
                         int64_t value, struct telemetry_error *err)
 {
-    const struct saying saying = {TEL_SAID_ADD, field, NULL, false, value};
+    const struct tel_client_saying saying = {
+        .what = TEL_SAID_ADD, .field = field, .is_count = true, .count = value};
 
     return say(client, run_id, &saying, err);
 }
@@ -131,7 +107,7 @@ static int end_locked(telemetry_client *client, struct tel_client_ending *ending
     int status = tel_run_look_up(dir, ending->run_id, from, &facts, err);
 
     if (status == 1 && !facts.running)
-        status = tel_fail(err, TEL_ERR_ENDED, "the run has ended", NULL);
+        status = tel_client_refuse_ended(err);
     if (status == 1 && !facts.scope)
         status = tel_fail(err, TEL_ERR_REFUSED, "this run ends with its process", NULL);
     if (status != 1)

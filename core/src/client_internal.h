@@ -68,6 +68,39 @@ void tel_client_drop(telemetry_client *client);
 /* Where the library lies, for the collector to be looked for beside it. */
 bool tel_client_object(char *out, size_t cap);
 
+/* --- runs: client_run.c ------------------------------------------------------------------------- */
+
+/* For others who speak for the run, or end it. */
+#define TEL_CLIENT_PATIENCE_MS 1000
+
+/* 0 when run can be asked; else err says why not. */
+int tel_client_check_run(const telemetry_run *run, struct tel_error *err);
+/* It was begun by this process, and not by one that has forked it. */
+bool tel_client_is_ours(const telemetry_run *run);
+/* TEL_ERR_ENDED. */
+int tel_client_refuse_ended(struct tel_error *err);
+/* Between these two, nobody in this process ends the run: no lock, so that speakers do not wait for
+ * each other. 0, or TEL_ERR_ENDED. */
+int tel_client_begin_to_speak(telemetry_run *run, struct tel_error *err);
+void tel_client_have_spoken(telemetry_run *run);
+
+/* --- values: client_speak.c --------------------------------------------------------------------- */
+
+#define TEL_CLIENT_SAID_MAX (80 * 1024)
+
+/* What is to be said of a field. All borrowed. */
+struct tel_client_saying {
+    const char *what; /* TEL_SAID_SET or TEL_SAID_ADD */
+    const char *field;
+    const char *text; /* NULL: the field is unset */
+    bool is_count;    /* not text, but count */
+    int64_t count;
+};
+/* Renders it as values.h has it, into at most TEL_CLIENT_SAID_MAX bytes. TEL_ERR_INVALID when there is no
+ * such field, or when it does not take that. */
+int tel_client_put_saying(struct tel_buf *said, const struct tel_client_saying *saying,
+                          struct tel_error *err);
+
 /* --- rows: client_rows.c ---------------------------------------------------------------------- */
 
 /* 0, or why SQLite must not be touched in this process. */

@@ -1,24 +1,15 @@
-/* Runs of telemetry/client.h by their handles. */
+/* Runs of telemetry/client.h by their handles: how they begin and end. What is said of them in between is in
+ * client_speak.c. */
 #include "client_internal.h"
 
 #include "base/clock.h"
 #include "base/sys.h"
-#include "event_line.h"
-#include "git_commit.h"
-#include "values.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum {
-    EVENT_ON_STACK = 4096,
-    EVENT_OVERHEAD = 512, /* of a line beside id, type and payload */
-    PATIENCE_MS = 1000,   /* for others who speak for the run, or end it */
-    SAID_MAX = 80 * 1024,
-    SPEAKER_PAUSE_NS = 50000
-};
+enum { SPEAKER_PAUSE_NS = 50000 };
 
 /* --- the start -------------------------------------------------------------------------------- */
 
@@ -265,250 +256,37 @@ const char *telemetry_run_id(const telemetry_run *run)
     return run == NULL ? "" : run->id;
 }
 
-/* --- speaking --------------------------------------------------------------------------------- */
+/* --- those who speak -------------------------------------------------------------------------- */
 
-static bool is_of_this_process(const telemetry_run *run)
+bool tel_client_is_ours(const telemetry_run *run)
 {
     return run->generation == atomic_load(&run->client->generation);
 }
 
-static int refuse_ended(struct tel_error *err)
+int tel_client_refuse_ended(struct tel_error *err)
 {
     return tel_fail(err, TEL_ERR_ENDED, "the run has ended", NULL);
 }
 
-/* Between these two, nobody in this process ends the run: no lock, so that speakers do not wait for
- * each other. */
-static int begin_to_speak(telemetry_run *run, struct tel_error *err)
+int tel_client_begin_to_speak(telemetry_run *run, struct tel_error *err)
 {
     atomic_fetch_add(&run->speakers, 1);
     if (!atomic_load(&run->ended))
         return 0;
     atomic_fetch_sub(&run->speakers, 1);
-    return refuse_ended(err);
+    return tel_client_refuse_ended(err);
 }
 
-static void have_spoken(telemetry_run *run)
+void tel_client_have_spoken(telemetry_run *run)
 {
     atomic_fetch_sub(&run->speakers, 1);
 }
 
-static int check(const telemetry_run *run, struct tel_error *err)
+int tel_client_check_run(const telemetry_run *run, struct tel_error *err)
 {
     if (run == NULL)
         return tel_fail(err, TEL_ERR_INVALID, "there is no run", NULL);
     return tel_client_usable(run->client, err) ? 0 : err->code;
-}
-
-/* --- events ----------------------------------------------------------------------------------- */
-
-static int write_event(telemetry_run *run, struct tel_buf *line, struct tel_str type,
-                       struct tel_str payload, struct tel_error *err)
-{
-    struct timespec now;
-    int64_t now_ns;
-    int status;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    status = tel_event_line_put(line, tel_str_from(run->id), type, payload, now_ns, err);
-    if (status == 0)
-        status = begin_to_speak(run, err);
-    if (status < 0)
-        return status;
-    status =
-        tel_event_file_append(&run->client->events, tel_date_of(now_ns), tel_buf_view(line), err);
-    have_spoken(run);
-    return status;
-}
-
-static int log_event(telemetry_run *run, struct tel_str type, struct tel_str payload,
-                     struct tel_error *err)
-{
-    /* Each byte may become six; too long ones are refused by what writes the line. */
-    const size_t room = EVENT_OVERHEAD + 6 * (sizeof run->id + TEL_EVENT_TYPE_MAX + payload.len);
-    char memory[EVENT_ON_STACK];
-    struct tel_buf line;
-    char *larger;
-    int status;
-
-    if (room <= sizeof memory || payload.len > TEL_EVENT_PAYLOAD_MAX) {
-        tel_buf_init(&line, memory, sizeof memory);
-        return write_event(run, &line, type, payload, err);
-    }
-    larger = malloc(room);
-    if (larger == NULL)
-        return tel_fail_sys(err, -ENOMEM, "cannot log the event", NULL);
-    tel_buf_init(&line, larger, room);
-    status = write_event(run, &line, type, payload, err);
-    free(larger);
-    return status;
-}
-
-int telemetry_run_log_event(telemetry_run *run, const char *type, const char *payload_json,
-                            struct telemetry_error *err)
-{
-    struct tel_error own = {0};
-    int status = check(run, &own);
-
-    if (status == 0 && !is_of_this_process(run))
-        return telemetry_event_by_id(run->client, run->id, type, payload_json, err);
-    if (status == 0)
-        status = log_event(run, tel_str_from(type), tel_str_from(payload_json), &own);
-    return tel_client_result(err, &own, status);
-}
-
-int telemetry_run_commit(telemetry_run *run, const char *directory, const char *revision,
-                         struct telemetry_error *err)
-{
-    char memory[TEL_COMMIT_PAYLOAD_MAX];
-    struct tel_error own = {0};
-    struct tel_buf payload;
-    int status = check(run, &own);
-
-    if (status == 0 && !is_of_this_process(run))
-        return telemetry_commit_by_id(run->client, run->id, directory, revision, err);
-    tel_buf_init(&payload, memory, sizeof memory);
-    if (status == 0)
-        status = tel_git_commit_put(&payload, directory != NULL ? directory : ".",
-                                    revision != NULL ? revision : "HEAD", &own);
-    if (status == 0)
-        status = log_event(run, TEL_STR(TEL_COMMIT_TYPE), tel_buf_view(&payload), &own);
-    return tel_client_result(err, &own, status);
-}
-
-/* --- values ----------------------------------------------------------------------------------- */
-
-static int keep_in_memory(telemetry_run *run, struct tel_str said)
-{
-    char *more = realloc(run->unsaid, run->unsaid_len + said.len);
-
-    if (more == NULL)
-        return -ENOMEM;
-    memcpy(more + run->unsaid_len, said.ptr, said.len);
-    run->unsaid = more;
-    run->unsaid_len += said.len;
-    return 0;
-}
-
-/* With the run locked. */
-static int lock_mailbox(telemetry_run *run, struct tel_error *err)
-{
-    const struct tel_datadir *dir = &run->client->recorder->dir;
-
-    if (run->box.fd < 0)
-        return tel_mailbox_open(&run->box, dir, tel_str_from(run->id), TEL_MAILBOX_SPEAK,
-                                PATIENCE_MS, err);
-    return tel_mailbox_lock(&run->box, TEL_MAILBOX_SPEAK, PATIENCE_MS, err);
-}
-
-/* A mailbox that is gone has been taken in by somebody who has ended the run by its id. */
-static int say_locked(telemetry_run *run, struct tel_str said, struct tel_error *err)
-{
-    int status = lock_mailbox(run, err);
-
-    if (status == -ESTALE)
-        return refuse_ended(err);
-    if (status == 0) {
-        status = tel_mailbox_append(&run->box, said,
-                                    run->client->config.durability == TEL_DURABILITY_SYSTEM, err);
-        tel_mailbox_unlock(&run->box);
-    }
-    if (status < 0)
-        keep_in_memory(run, said);
-    return status;
-}
-
-static int say(telemetry_run *run, struct tel_str said, struct tel_error *err)
-{
-    int status = begin_to_speak(run, err);
-
-    if (status < 0)
-        return status;
-    pthread_mutex_lock(&run->lock);
-    status = say_locked(run, said, err);
-    pthread_mutex_unlock(&run->lock);
-    have_spoken(run);
-    return status;
-}
-
-static int field_of(const char *name, struct tel_error *err)
-{
-    const int field = tel_values_field(tel_str_from(name));
-
-    return field >= 0 ? field
-                      : tel_fail(err, TEL_ERR_INVALID, "no field that can be set is called '",
-                                 name == NULL ? "" : name, "'", NULL);
-}
-
-static int set_text(telemetry_run *run, const char *name, const char *value, struct tel_error *err)
-{
-    char memory[SAID_MAX];
-    struct tel_buf said;
-    int status = field_of(name, err);
-
-    if (status < 0)
-        return status;
-    tel_buf_init(&said, memory, sizeof memory);
-    tel_said_begin(&said, TEL_SAID_SET);
-    status = tel_said_put_text(&said, status, tel_str_from(value), err);
-    tel_said_end(&said);
-    return status < 0 ? status : say(run, tel_buf_view(&said), err);
-}
-
-int telemetry_run_set(telemetry_run *run, const char *field, const char *value,
-                      struct telemetry_error *err)
-{
-    struct tel_error own = {0};
-    int status = check(run, &own);
-
-    if (status == 0 && !is_of_this_process(run))
-        return telemetry_set_by_id(run->client, run->id, field, value, err);
-    if (status == 0)
-        status = set_text(run, field, value, &own);
-    return tel_client_result(err, &own, status);
-}
-
-static int say_count(telemetry_run *run, const char *what, const char *name, int64_t value,
-                     struct tel_error *err)
-{
-    char memory[256];
-    struct tel_buf said;
-    int status = field_of(name, err);
-
-    if (status < 0)
-        return status;
-    tel_buf_init(&said, memory, sizeof memory);
-    tel_said_begin(&said, what);
-    status = tel_said_put_count(&said, status, value, err);
-    tel_said_end(&said);
-    return status < 0 ? status : say(run, tel_buf_view(&said), err);
-}
-
-int telemetry_run_set_count(telemetry_run *run, const char *field, int64_t value,
-                            struct telemetry_error *err)
-{
-    struct tel_error own = {0};
-    int status = check(run, &own);
-
-    if (status == 0 && !is_of_this_process(run))
-        return telemetry_set_count_by_id(run->client, run->id, field, value, err);
-    if (status == 0)
-        status = say_count(run, TEL_SAID_SET, field, value, &own);
-    return tel_client_result(err, &own, status);
-}
-
-int telemetry_run_add(telemetry_run *run, const char *field, int64_t value,
-                      struct telemetry_error *err)
-{
-    struct tel_error own = {0};
-    int status = check(run, &own);
-
-    if (status == 0 && !is_of_this_process(run))
-        return telemetry_add_by_id(run->client, run->id, field, value, err);
-    if (status == 0)
-        status = say_count(run, TEL_SAID_ADD, field, value, &own);
-    return tel_client_result(err, &own, status);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -521,12 +299,12 @@ static int take_mailbox(telemetry_run *run, struct tel_error *err)
     int status;
 
     if (run->box.fd >= 0)
-        status = tel_mailbox_lock(&run->box, TEL_MAILBOX_TAKE, PATIENCE_MS, err);
+        status = tel_mailbox_lock(&run->box, TEL_MAILBOX_TAKE, TEL_CLIENT_PATIENCE_MS, err);
     else
         status = tel_mailbox_open(&run->box, dir, tel_str_from(run->id), TEL_MAILBOX_TAKE,
-                                  PATIENCE_MS, err);
+                                  TEL_CLIENT_PATIENCE_MS, err);
     if (status == -ESTALE)
-        return refuse_ended(err);
+        return tel_client_refuse_ended(err);
     return status == -ENOENT ? 0 : status;
 }
 
@@ -564,13 +342,13 @@ static int end(telemetry_run *run, enum telemetry_status verdict, const char *su
 {
     int status;
 
-    if (!is_of_this_process(run))
+    if (!tel_client_is_ours(run))
         return tel_fail(err, TELEMETRY_ERR_NOT_OWNER, "the run is that of the parent process",
                         NULL);
     if (verdict < TELEMETRY_SUCCESS || verdict > TELEMETRY_PARTIAL)
         return tel_fail(err, TEL_ERR_INVALID, "the status is none of enum telemetry_status", NULL);
     if (atomic_exchange(&run->ended, true))
-        return refuse_ended(err);
+        return tel_client_refuse_ended(err);
     wait_for_speakers(run);
     pthread_mutex_lock(&run->lock);
     status = end_locked(run, verdict, summary, err);
@@ -584,7 +362,7 @@ int telemetry_run_end(telemetry_run *run, enum telemetry_status status, const ch
                       struct telemetry_error *err)
 {
     struct tel_error own = {0};
-    int result = check(run, &own);
+    int result = tel_client_check_run(run, &own);
 
     if (result == 0)
         result = end(run, status, summary, &own);
