@@ -96,16 +96,15 @@ int telemetry_run_commit(telemetry_run *run, const char *directory, const char *
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-static int keep_in_memory(telemetry_run *run, struct tel_str said)
+static void keep_in_memory(telemetry_run *run, struct tel_str said)
 {
     char *more = realloc(run->unsaid, run->unsaid_len + said.len);
 
     if (more == NULL)
-        return -ENOMEM;
+        return;
     memcpy(more + run->unsaid_len, said.ptr, said.len);
     run->unsaid = more;
     run->unsaid_len += said.len;
-    return 0;
 }
 
 /* With the run locked. */

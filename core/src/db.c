@@ -2,6 +2,7 @@
 #include "db.h"
 
 #include "base/datadir.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -96,6 +97,25 @@ int tel_db_check_path(const char *path, struct tel_error *err)
             return tel_fail(err, TEL_ERR_REFUSED, log,
                             " is no regular file, and in the database's way: move it", NULL);
     }
+    return 0;
+}
+
+int tel_db_check_file(const char *path, struct tel_error *err)
+{
+    struct stat st;
+    const int status = tel_sys_fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
+
+    if (status == -ENOENT)
+        return status;
+    if (status < 0)
+        return tel_fail_sys(err, status, "cannot open ", path, NULL);
+    if (S_ISLNK(st.st_mode))
+        return tel_fail(err, TEL_ERR_REFUSED, path,
+                        " is a symbolic link; links are not followed in the data directory", NULL);
+    if (S_ISDIR(st.st_mode))
+        return tel_fail_sys(err, -EISDIR, "cannot open ", path, NULL);
+    if (!S_ISREG(st.st_mode))
+        return tel_fail(err, TEL_ERR_REFUSED, path, " is not a regular file", NULL);
     return 0;
 }
 

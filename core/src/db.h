@@ -17,6 +17,11 @@ int tel_db_fail(struct tel_error *err, sqlite3 *db, int rc);
  * TEL_ERR_REFUSED. */
 int tel_db_check_path(const char *path, struct tel_error *err);
 
+/* What lies at path, looked at by stat alone: opening and closing the file would drop the locks that
+ * another connection of this process holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2). 0 a
+ * regular file; -ENOENT (err is not filled), -EISDIR, TEL_ERR_REFUSED, other negative errno. */
+int tel_db_check_file(const char *path, struct tel_error *err);
+
 /* Runs one or more statements that return nothing of interest. */
 int tel_db_exec(sqlite3 *db, const char *sql, struct tel_error *err);
 int tel_db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, struct tel_error *err);

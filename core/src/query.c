@@ -95,21 +95,10 @@ static int open_database(struct tel_query *query, const char *path, struct tel_e
 
 static int check_file(const char *path, struct tel_error *err)
 {
-    struct stat st;
-    int status = tel_sys_fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
+    const int status = tel_db_check_file(path, err);
 
-    if (status == -ENOENT)
-        return tel_fail(err, -ENOENT, "there is no database yet: ", path, NULL);
-    if (status < 0)
-        return tel_fail_sys(err, status, "cannot open ", path, NULL);
-    if (S_ISLNK(st.st_mode))
-        return tel_fail(err, TEL_ERR_REFUSED, path,
-                        " is a symbolic link; links are not followed in the data directory", NULL);
-    if (S_ISDIR(st.st_mode))
-        return tel_fail_sys(err, -EISDIR, "cannot open ", path, NULL);
-    if (!S_ISREG(st.st_mode))
-        return tel_fail(err, TEL_ERR_REFUSED, path, " is not a regular file", NULL);
-    return 0;
+    return status == -ENOENT ? tel_fail(err, -ENOENT, "there is no database yet: ", path, NULL)
+                             : status;
 }
 
 /* Marks the fields that are columns of table. */

@@ -113,25 +113,19 @@ static int create_file(const struct tel_store *store, struct tel_error *err)
     return 0;
 }
 
-/* By stat alone: opening and closing the file here would drop the locks that another connection of
- * this process holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2). */
 static int check_file(const struct tel_store *store, struct tel_error *err)
 {
-    struct stat st;
-    int status = tel_sys_fstatat(AT_FDCWD, store->path, &st, AT_SYMLINK_NOFOLLOW);
+    const int status = tel_db_check_file(store->path, err);
 
-    if (status == -ENOENT)
-        return create_file(store, err);
-    if (status < 0)
-        return tel_fail_sys(err, status, "cannot use ", store->path, NULL);
-    if (S_ISLNK(st.st_mode))
-        return tel_fail(err, TEL_ERR_REFUSED, store->path,
-                        " is a symbolic link; links are not followed in the data directory", NULL);
-    if (S_ISDIR(st.st_mode))
-        return tel_fail_sys(err, -EISDIR, "cannot use ", store->path, NULL);
-    if (!S_ISREG(st.st_mode))
-        return tel_fail(err, TEL_ERR_REFUSED, store->path, " is not a regular file", NULL);
-    return 0;
+    return status == -ENOENT ? create_file(store, err) : status;
+}
+
+static void put_directory(const struct tel_store *store, char out[TEL_PATH_MAX])
+{
+    const size_t len = (size_t)(strrchr(store->path, '/') - store->path);
+
+    memcpy(out, store->path, len);
+    out[len] = '\0';
 }
 
 /* Links above the data directory are fine (a home that moved), but SQLITE_OPEN_NOFOLLOW refuses
@@ -143,8 +137,7 @@ static int real_path(const struct tel_store *store, char out[TEL_PATH_MAX], stru
     char resolved[PATH_MAX];
     struct tel_buf path;
 
-    memcpy(directory, store->path, (size_t)(name - store->path));
-    directory[name - store->path] = '\0';
+    put_directory(store, directory);
     if (realpath(directory[0] == '\0' ? "/" : directory, resolved) == NULL)
         return tel_fail_sys(err, -errno, "cannot use ", directory, NULL);
     tel_buf_init(&path, out, TEL_PATH_MAX);
@@ -177,10 +170,8 @@ bool tel_store_is_stale(struct tel_store *store)
 {
     struct file_id files[FILES];
     char directory[TEL_PATH_MAX];
-    const char *name = strrchr(store->path, '/');
 
-    memcpy(directory, store->path, (size_t)(name - store->path));
-    directory[name - store->path] = '\0';
+    put_directory(store, directory);
     if (tel_directory_is_same(&store->directory, directory))
         return false;
     return !identify(store, files) || memcmp(files, store->files, sizeof files) != 0;
