@@ -66,6 +66,25 @@ static enum telling ask_pidfd(int pidfd, int *wait_status)
     return TELLS;
 }
 
+/* By the "Pid:" line of /proc/self/fdinfo/FD, which says -1 once the process has been reaped. */
+pid_t tel_pidfd_pid(int pidfd)
+{
+    char line[128];
+    char path[48];
+    int pid = 0;
+    FILE *info;
+
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    info = fopen(path, "re");
+    if (info == NULL)
+        return 0;
+    while (fgets(line, sizeof line, info) != NULL)
+        if (sscanf(line, "Pid: %d", &pid) == 1)
+            break;
+    fclose(info);
+    return pid > 0 ? pid : 0;
+}
+
 /* Whether we may trace a zombie: its links are gone for those who may, and forbidden to others. */
 static bool may_trace(pid_t pid)
 {
@@ -78,8 +97,9 @@ static bool may_trace(pid_t pid)
 
 /* The kernel shows a zombie's wait status to those who may trace it: the same user. Others see 0, which
  * is not to be taken for a success. */
-static bool ask_proc(int pidfd, pid_t pid, int *wait_status)
+static bool ask_proc(int pidfd, int *wait_status)
 {
+    const pid_t pid = tel_pidfd_pid(pidfd);
     struct tel_proc_stat stat;
     char path[32];
 
@@ -102,20 +122,18 @@ static enum tel_exit_answer last_word(enum telling telling)
 }
 
 /* A process that was seen as a zombie, and may have been reaped since. */
-static enum tel_exit_answer ask_zombie(enum tel_exit_source source, int pidfd, pid_t pid,
-                                       int *wait_status)
+static enum tel_exit_answer ask_zombie(enum tel_exit_source source, int pidfd, int *wait_status)
 {
     if (source == TEL_EXIT_NONE)
         return TEL_EXIT_UNKNOWN;
-    if (source == TEL_EXIT_PROC && ask_proc(pidfd, pid, wait_status))
+    if (source == TEL_EXIT_PROC && ask_proc(pidfd, wait_status))
         return TEL_EXIT_KNOWN;
     if (!is_reaped(pidfd))
         return TEL_EXIT_ZOMBIE;
     return source == TEL_EXIT_PROC ? TEL_EXIT_UNKNOWN : last_word(ask_pidfd(pidfd, wait_status));
 }
 
-enum tel_exit_answer tel_exit_status(enum tel_exit_source source, int pidfd, pid_t pid,
-                                     int *wait_status)
+enum tel_exit_answer tel_exit_status(enum tel_exit_source source, int pidfd, int *wait_status)
 {
     /* First, because the answer of the pidfd is there when it says that the process was reaped. */
     const enum tel_exit_answer state = poll_state(pidfd);
@@ -132,7 +150,7 @@ enum tel_exit_answer tel_exit_status(enum tel_exit_source source, int pidfd, pid
     /* An older kernel: there may be no time to lose. */
     if (source == TEL_EXIT_AUTO && telling != TELLS_LATER)
         source = TEL_EXIT_PROC;
-    return ask_zombie(source, pidfd, pid, wait_status);
+    return ask_zombie(source, pidfd, wait_status);
 }
 
 enum { PROBE_STATUS = 7 };

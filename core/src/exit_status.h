@@ -19,12 +19,14 @@ enum tel_exit_answer {
     TEL_EXIT_FORBIDDEN /* likewise, because it may not be asked (a filter of system calls) */
 };
 
-/* pid is read under /proc only while pidfd proves that it still means the same process; 0 where it
- * belongs to another pid namespace.
- * Sources: ioctl PIDFD_GET_INFO with PIDFD_INFO_EXIT (Linux 6.15, include/uapi/linux/pidfd.h), and
+/* Where there is nothing better, /proc is read, but only while pidfd proves that the number there still
+ * means the same process. Sources: ioctl PIDFD_GET_INFO with PIDFD_INFO_EXIT (Linux 6.15, include/uapi/linux/pidfd.h), and
  * field 52 of proc_pid_stat(5). */
-enum tel_exit_answer tel_exit_status(enum tel_exit_source source, int pidfd, pid_t pid,
+enum tel_exit_answer tel_exit_status(enum tel_exit_source source, int pidfd,
                                      int *wait_status);
+
+/* The number of the process behind pidfd in this pid namespace; 0 when it has none here, or no longer. */
+pid_t tel_pidfd_pid(int pidfd);
 
 /* Whether PIDFD_INFO_EXIT works here, found out with a child of one's own. */
 bool tel_exit_pidfd_works(void);

@@ -3,9 +3,9 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "exit_status.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -93,41 +93,21 @@ size_t tel_live_count(const struct tel_live *live)
     return live->count;
 }
 
-/* The "Pid:" line of /proc/self/fdinfo/FD: the process's number in this pid namespace, 0 or -1 when
- * it has none here. */
-static pid_t pid_behind(int pidfd)
-{
-    char line[128];
-    char path[48];
-    int pid = 0;
-    FILE *info;
-
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-    info = fopen(path, "re");
-    if (info == NULL)
-        return 0;
-    while (fgets(line, sizeof line, info) != NULL)
-        if (sscanf(line, "Pid: %d", &pid) == 1)
-            break;
-    fclose(info);
-    return pid > 0 ? pid : 0;
-}
-
 uint64_t tel_live_identity(int pidfd)
 {
     const uint64_t inode = tel_pidfd_inode(pidfd);
 
-    return inode != 0 ? inode : (uint64_t)pid_behind(pidfd);
+    return inode != 0 ? inode : (uint64_t)tel_pidfd_pid(pidfd);
 }
 
 bool tel_live_has_process(const struct tel_live *live, int pidfd)
 {
-    const pid_t pid = pid_behind(pidfd);
     const uint64_t identity = tel_live_identity(pidfd);
 
     for (int i = 0; i < CHAINS; i++)
         for (const struct tel_live_run *run = live->chains[i]; run != NULL; run = run->next)
-            if (run->pid == pid && tel_live_identity(run->pidfd) == identity)
+            if (identity != 0 && run->identity == identity &&
+                tel_live_identity(run->pidfd) == identity)
                 return true;
     return false;
 }
@@ -158,7 +138,7 @@ int tel_live_add(struct tel_live *live, struct tel_str run_id, int pidfd,
     }
     memcpy(run->run_id, run_id.ptr, run_id.len);
     run->pidfd = pidfd;
-    run->pid = pid_behind(pidfd);
+    run->identity = tel_live_identity(pidfd);
     run->start = *start;
     run->added_boot_ns = tel_clock_boottime_ns();
     status = watch(live, run, EPOLL_CTL_ADD, EPOLLIN | EPOLLONESHOT);

@@ -13,8 +13,8 @@ struct tel_live_run {
     int64_t added_boot_ns;       /* watched since */
     int64_t ended_boot_ns;       /* when the end was noticed; 0 while it runs */
     int64_t late_ns; /* by how much that may be later than the end; INT64_MAX: never seen alive */
+    uint64_t identity;           /* of its process; where that is its pid, as long as it lives */
     int pidfd;                   /* owned */
-    pid_t pid;                   /* in our pid namespace; 0 unknown there */
     char run_id[];
 };
 

@@ -204,13 +204,13 @@ static enum tel_settled settle_ended(const struct tel_settler *settler,
     const struct tel_str run_id = tel_str_from(run->run_id);
     struct tel_ending ending = {.source = TEL_END_INFERRED};
     enum tel_exit_answer answer =
-        tel_exit_status(settler->source, run->pidfd, run->pid, &ending.wait_status);
+        tel_exit_status(settler->source, run->pidfd, &ending.wait_status);
 
     if (answer == TEL_EXIT_RUNNING || (answer == TEL_EXIT_ZOMBIE && patience == TEL_PATIENT))
         return TEL_SETTLE_LATER;
     /* A zombie that nobody reaps: then its own file tells, if we may read it. */
     if (answer == TEL_EXIT_ZOMBIE && settler->source == TEL_EXIT_AUTO)
-        answer = tel_exit_status(TEL_EXIT_PROC, run->pidfd, run->pid, &ending.wait_status);
+        answer = tel_exit_status(TEL_EXIT_PROC, run->pidfd, &ending.wait_status);
     if (answer == TEL_EXIT_ZOMBIE && patience == TEL_IMPATIENT)
         return TEL_SETTLE_LATER;
     if (find_state(settler, run_id, &run->start, state) < 0)

@@ -57,18 +57,19 @@ static struct tel_live_run *ended(void (*act)(void), bool reaped)
 {
     struct tel_live_run *run = calloc(1, sizeof *run + sizeof RUN);
     siginfo_t info;
+    pid_t pid;
 
     cr_assert_not_null(run);
     fflush(NULL);
     strcpy(run->run_id, RUN);
-    run->pid = fork();
-    cr_assert_geq(run->pid, 0);
-    if (run->pid == 0) {
+    pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
         act();
         _exit(99);
     }
-    run->pidfd = (int)syscall(SYS_pidfd_open, run->pid, 0);
-    cr_assert_eq(waitid(P_PID, (id_t)run->pid, &info, WEXITED | (reaped ? 0 : WNOWAIT)), 0);
+    run->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    cr_assert_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | (reaped ? 0 : WNOWAIT)), 0);
     run->ended_boot_ns = began + 2500000000;
     return run;
 }
