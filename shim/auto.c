@@ -353,7 +353,7 @@ enum beginning { BEGINS, BEGINS_PENDING, CONTINUES };
 /* For a run that begins so, or goes on. NULL without. */
 static struct leader *map_shared(enum beginning beginning)
 {
-    const long at = tel_sys_call(SYS_mmap, 0, sizeof(struct leader), PROT_READ | PROT_WRITE,
+    const long at = tel_sys_call(TEL_SYS_MMAP, 0, sizeof(struct leader), PROT_READ | PROT_WRITE,
                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct leader *leader = (struct leader *)at; // NOLINT(performance-no-int-to-ptr)
 

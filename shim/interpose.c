@@ -174,6 +174,45 @@ __asm__(".text\n"
         "3:  mov %rax, %rdi\n"
         "    jmp tel_interposed_result\n"
         ".size syscall, . - syscall\n");
+#elif defined(__i386__)
+__asm__(".text\n"
+        ".globl syscall\n"
+        ".type syscall,@function\n"
+        "syscall:\n"
+        "    endbr32\n"
+        "    mov 4(%esp), %eax\n"
+        "    cmp $354, %eax\n" /* SYS_seccomp */
+        "    je 2f\n"
+        "    cmp $172, %eax\n" /* SYS_prctl */
+        "    je 2f\n"
+        "1:  push %ebp\n"
+        "    push %edi\n"
+        "    push %esi\n"
+        "    push %ebx\n"
+        "    mov 24(%esp), %ebx\n"
+        "    mov 28(%esp), %ecx\n"
+        "    mov 32(%esp), %edx\n"
+        "    mov 36(%esp), %esi\n"
+        "    mov 40(%esp), %edi\n"
+        "    mov 44(%esp), %ebp\n"
+        "    int $0x80\n"
+        "    pop %ebx\n"
+        "    pop %esi\n"
+        "    pop %edi\n"
+        "    pop %ebp\n"
+        "    cmp $-4095, %eax\n"
+        "    jae 3f\n"
+        "    ret\n"
+        "2:  sub $4, %esp\n"
+        "    push 12(%esp)\n" /* the first argument */
+        "    push 12(%esp)\n" /* the number */
+        "    call tel_interposed_watch\n"
+        "    add $12, %esp\n"
+        "    mov 4(%esp), %eax\n"
+        "    jmp 1b\n"
+        "3:  mov %eax, 4(%esp)\n" /* where the arguments lie is the callee's */
+        "    jmp tel_interposed_result\n"
+        ".size syscall, . - syscall\n");
 #elif defined(__aarch64__)
 __asm__(".text\n"
         ".globl syscall\n"

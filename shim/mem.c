@@ -8,7 +8,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t len)
 {
     void *const start = to;
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__i386__)
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
 #else
     unsigned char *out = to;
@@ -36,7 +36,7 @@ void *memset(void *to, int value, size_t len)
 {
     void *const start = to;
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__i386__)
     __asm__ volatile("rep stosb" : "+D"(to), "+c"(len) : "a"(value) : "memory");
 #else
     unsigned char *out = to;

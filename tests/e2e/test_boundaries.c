@@ -117,6 +117,24 @@ Test(boundaries, sessions_of_another_libc)
         expect_no_more(bases[i], i);
 }
 
+/* What they execute has 64 bits. */
+Test(boundaries, sessions_of_32_bit_programs, .timeout = 200)
+{
+    const char *preload = text("LD_PRELOAD=%s", shims_path());
+    const char *program = text("%s/session", test_dir());
+    const char *bases[SESSIONS];
+
+    /* By the name that the runs are to have. */
+    cr_assert_eq(run(LIST("cp", fixture_path("session_32"), program), NULL).status, 0);
+    for (int i = 0; i < SESSIONS; i++) {
+        const char *base = bases[i] = new_base();
+
+        start_session(program, shim_env_and(base, LIST(preload)), base, i);
+    }
+    for (int i = 0; i < SESSIONS; i++)
+        expect_no_more(bases[i], i);
+}
+
 /* A daemon that is executed while the step between still lives: be it one name or the other, there is one
  * run, and its end is known. (What such a daemon starts may not know that its run has a new owner, and be a
  * run of its own: this one starts nothing.) */

@@ -130,10 +130,11 @@ static bool becomes(const char *base, int runs, const char *expected)
 }
 
 /* Runs one ending in base, which has had so many runs before. */
-static void expect_ending(const struct ending *ending, const char *program, const char *base,
-                          int before)
+static void expect_ending(const struct ending *ending, const char *program, const char *shim,
+                          const char *base, int before)
 {
-    const struct run_options options = options_for(program, ending->way, shim_env(base));
+    const char *const *env = shim_env_and(base, LIST(text("LD_PRELOAD=%s", shim)));
+    const struct run_options options = options_for(program, ending->way, env);
     struct run_result result = run_with(&options);
     const char *expected = expected_row(result.wait_status);
 
@@ -161,8 +162,8 @@ static void expect_endings(int from, int to)
     for (int i = from; i < to; i++) {
         const char *base = new_base();
 
-        expect_ending(&endings[i], fixture_path("end"), base, 0);
-        expect_ending(&endings[i], fixture_path("end"), base, 1);
+        expect_ending(&endings[i], fixture_path("end"), shim_path(), base, 0);
+        expect_ending(&endings[i], fixture_path("end"), shim_path(), base, 1);
         cr_expect_eq(collectors_of(base, NULL, 0), 1, "%s", endings[i].way);
     }
 }
@@ -291,8 +292,20 @@ Test(endings, musl)
         if (strcmp(ending.way, "realtime") == 0)
             ending.wait_status = DIES(37); /* its SIGRTMIN is 35 */
         if (strcmp(ending.way, "realtime") != 0)
-            expect_ending(&ending, program, base, count++);
+            expect_ending(&ending, program, shim_path(), base, count++);
     }
+}
+
+/* --- another word size ------------------------------------------------------------------------------- */
+
+Test(endings, of_32_bit_programs)
+{
+    const char *shims = shims_path();
+    const char *base = new_base();
+
+    need_exit_codes_of_strangers();
+    for (int i = 0; i < ENDINGS; i++)
+        expect_ending(&endings[i], fixture_path("end_32"), shims, base, i);
 }
 
 /* --- older kernels ------------------------------------------------------------------------------------ */

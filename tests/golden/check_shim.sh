@@ -1,14 +1,14 @@
 #!/bin/sh
 # Checks what the linker made of the shim: a wrong dependency, symbol or version here means "symbol
 # not found" in every program of a machine that preloads it.
-# usage: check_shim.sh libtelemetry_auto.so
+# usage: check_shim.sh libtelemetry_auto.so MAX_BYTES
 set -eu
 LC_ALL=C
 export LC_ALL
 
 golden=$(dirname "$0")
 shim=$1
-max_text_and_data=65536
+max_text_and_data=$2
 newest_glibc_minor=17
 failures=0
 

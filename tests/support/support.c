@@ -105,6 +105,13 @@ const char *shim_path(void)
     return TELEMETRY_TEST_SHIM;
 }
 
+const char *shims_path(void)
+{
+    if (!file_exists(TELEMETRY_TEST_BUILD "/shim32/libtelemetry_auto.so"))
+        cr_skip_test("programs of 32 bits: there is no compiler for them");
+    return TELEMETRY_TEST_BUILD "/preload/$LIB/libtelemetry_auto.so";
+}
+
 const char *cli_path(void)
 {
     return TELEMETRY_TEST_CLI;

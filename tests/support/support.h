@@ -14,6 +14,9 @@
  * it behind). */
 const char *test_dir(void);
 const char *shim_path(void);
+/* For LD_PRELOAD: the shim of the program's own word size, be it 32 bits. Skips the test when there is no
+ * shim for these. */
+const char *shims_path(void);
 const char *cli_path(void);
 const char *fixture_path(const char *name);
 

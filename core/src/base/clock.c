@@ -27,7 +27,7 @@ void tel_clock_use(tel_clock_fn *clock)
 
 static int64_t read_clock(clockid_t clock)
 {
-    struct timespec time;
+    tel_timespec time;
 
     if (fast_clock == NULL || fast_clock(clock, &time) != 0)
         return tel_sys_clock_ns(clock);

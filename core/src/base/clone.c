@@ -38,6 +38,33 @@ __asm__(".text\n"
         "    syscall\n"
         "    hlt\n"
         ".size tel_clone_call, . - tel_clone_call\n");
+#elif defined(__i386__)
+__asm__(".text\n"
+        ".hidden tel_clone_call\n"
+        ".globl tel_clone_call\n"
+        ".type tel_clone_call,@function\n"
+        "tel_clone_call:\n"
+        "    push %ebx\n"
+        "    mov 8(%esp), %ebx\n"
+        "    mov 12(%esp), %ecx\n"
+        "    mov 16(%esp), %edx\n" /* fn and arg wait on the child's stack */
+        "    mov %edx, -12(%ecx)\n"
+        "    mov 20(%esp), %edx\n"
+        "    mov %edx, -16(%ecx)\n"
+        "    sub $16, %ecx\n"
+        "    mov $120, %eax\n" /* clone; without flags for them, the other registers say nothing */
+        "    int $0x80\n"
+        "    test %eax, %eax\n"
+        "    jz 1f\n"
+        "    pop %ebx\n"
+        "    ret\n"
+        "1:  xor %ebp, %ebp\n"
+        "    call *4(%esp)\n"
+        "    mov %eax, %ebx\n"
+        "    mov $1, %eax\n" /* exit */
+        "    int $0x80\n"
+        "    hlt\n"
+        ".size tel_clone_call, . - tel_clone_call\n");
 #elif defined(__aarch64__)
 __asm__(".text\n"
         ".hidden tel_clone_call\n"

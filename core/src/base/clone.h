@@ -4,7 +4,7 @@
 #define TEL_BASE_CLONE_H
 
 /* For wait4: only children whose exit signal is not SIGCHLD (__WCLONE in wait(2)). */
-#define TEL_WAIT_CLONE 0x80000000L
+#define TEL_WAIT_CLONE ((long)0x80000000UL)
 
 /* Runs fn(arg) in the child, whose exit status is what fn returns. stack_top: end of the child's
  * stack, aligned to 16 bytes. The child's pid, or negative errno. */

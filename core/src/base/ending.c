@@ -171,6 +171,12 @@ static void set_time(struct tel_str *slot, struct tel_buf *scratch, struct timev
     tel_slot_int(slot, scratch, ms < 0 ? 0 : ms);
 }
 
+/* Where a long has 32 bits, that of both may have more. */
+static int64_t sum(long self, long children)
+{
+    return (int64_t)self + children;
+}
+
 void tel_ending_set_cost(struct tel_runline *line, struct tel_buf *scratch,
                          const struct rusage *self, const struct rusage *children,
                          const struct tel_cpu_times *before)
@@ -186,13 +192,16 @@ void tel_ending_set_cost(struct tel_runline *line, struct tel_buf *scratch,
     set_time(&process[TEL_PROC_CHILDREN_SYSTEM_MS], scratch, children->ru_stime,
              before->children_system_ms);
     tel_slot_int(&process[TEL_PROC_MAX_RSS_KIB], scratch, rss);
-    tel_slot_int(&process[TEL_PROC_MINOR_FAULTS], scratch, self->ru_minflt + children->ru_minflt);
-    tel_slot_int(&process[TEL_PROC_MAJOR_FAULTS], scratch, self->ru_majflt + children->ru_majflt);
+    tel_slot_int(&process[TEL_PROC_MINOR_FAULTS], scratch,
+                 sum(self->ru_minflt, children->ru_minflt));
+    tel_slot_int(&process[TEL_PROC_MAJOR_FAULTS], scratch,
+                 sum(self->ru_majflt, children->ru_majflt));
     tel_slot_int(&process[TEL_PROC_VOLUNTARY_SWITCHES], scratch,
-                 self->ru_nvcsw + children->ru_nvcsw);
+                 sum(self->ru_nvcsw, children->ru_nvcsw));
     tel_slot_int(&process[TEL_PROC_INVOLUNTARY_SWITCHES], scratch,
-                 self->ru_nivcsw + children->ru_nivcsw);
-    tel_slot_int(&process[TEL_PROC_BLOCKS_READ], scratch, self->ru_inblock + children->ru_inblock);
+                 sum(self->ru_nivcsw, children->ru_nivcsw));
+    tel_slot_int(&process[TEL_PROC_BLOCKS_READ], scratch,
+                 sum(self->ru_inblock, children->ru_inblock));
     tel_slot_int(&process[TEL_PROC_BLOCKS_WRITTEN], scratch,
-                 self->ru_oublock + children->ru_oublock);
+                 sum(self->ru_oublock, children->ru_oublock));
 }

@@ -8,6 +8,7 @@
 #include "journal.h"
 #include "runid.h"
 
+#include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -34,6 +35,11 @@ struct tel_message {
     struct tel_journal_pos line; /* where the run's line lies, or shortly before */
     char run_id[TEL_RUN_ID_MAX];
 };
+/* A program of 32 bits, where a uint64_t may lie at a multiple of 4, talks to the same collector. */
+_Static_assert(offsetof(struct tel_message, line.offset) == 24 &&
+                   offsetof(struct tel_message, run_id) == 32 &&
+                   sizeof(struct tel_message) == 32 + TEL_RUN_ID_MAX,
+               "laid out differently on this machine");
 
 /* The text of a SAY: one of these and a name, each with a NUL behind it, and a value. */
 #define TEL_SAY_EVENT "event" /* type, payload (JSON, or nothing) */

@@ -1,6 +1,6 @@
-/* Raw Linux system calls for x86_64 and aarch64. Nothing here touches errno or goes through a libc
+/* Raw Linux system calls for x86_64, aarch64 and i386. Nothing here touches errno or goes through a libc
  * wrapper, so a host that interposes open() or cancels threads never notices. Only calls that exist
- * on both machines are used (openat instead of open, ppoll instead of poll). */
+ * on all of them are used (openat instead of open, ppoll instead of poll). */
 #include "sys.h"
 
 #include <errno.h>
@@ -13,12 +13,32 @@
 #include <sys/vfs.h>
 #include <time.h>
 
-#ifndef __LP64__
-#error "only 64-bit Linux is supported: the kernel's structures are taken as libc declares them"
+#if !defined(__LP64__) && !defined(__i386__)
+#error "this word size is not supported: the kernel's structures are taken as libc declares them"
 #endif
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434 /* Linux 5.3; older headers lack the name */
+#endif
+
+/* On i386 a call's first form has 16 bits for a user, or 32 for a size, an inode number or a time. The
+ * one to take is the one whose structures glibc declares with _FILE_OFFSET_BITS=64 and _TIME_BITS=32. */
+#if defined(__i386__)
+#define CALL_FSTAT SYS_fstat64
+#define CALL_FSTATAT SYS_fstatat64
+#define CALL_GETEUID SYS_geteuid32
+#ifndef SYS_clock_gettime64
+#define SYS_clock_gettime64 403 /* Linux 5.1 */
+#endif
+_Static_assert(sizeof(off_t) == 8 && sizeof(ino_t) == 8, "_FILE_OFFSET_BITS=64 is missing");
+_Static_assert(sizeof(struct stat) == 96, "not the kernel's struct stat64");
+_Static_assert(sizeof(struct rlimit) == 16, "not the kernel's struct rlimit64");
+_Static_assert(sizeof(struct statfs) == 84, "not the kernel's struct statfs64");
+_Static_assert(sizeof(struct timespec) == 8 && sizeof(struct rusage) == 72, "_TIME_BITS is not 32");
+#else
+#define CALL_FSTAT SYS_fstat
+#define CALL_FSTATAT SYS_newfstatat
+#define CALL_GETEUID SYS_geteuid
 #endif
 
 enum {
@@ -39,6 +59,33 @@ struct kernel_msghdr {
     unsigned flags;
 };
 
+#if defined(__i386__)
+/* In assembly, since the sixth argument takes the frame pointer's register. By interrupt: what is faster
+ * lies in a vDSO that not every process has. */
+__asm__(".text\n"
+        ".hidden tel_sys_call\n"
+        ".globl tel_sys_call\n"
+        ".type tel_sys_call,@function\n"
+        "tel_sys_call:\n"
+        "    push %ebp\n"
+        "    push %edi\n"
+        "    push %esi\n"
+        "    push %ebx\n"
+        "    mov 20(%esp), %eax\n"
+        "    mov 24(%esp), %ebx\n"
+        "    mov 28(%esp), %ecx\n"
+        "    mov 32(%esp), %edx\n"
+        "    mov 36(%esp), %esi\n"
+        "    mov 40(%esp), %edi\n"
+        "    mov 44(%esp), %ebp\n"
+        "    int $0x80\n"
+        "    pop %ebx\n"
+        "    pop %esi\n"
+        "    pop %edi\n"
+        "    pop %ebp\n"
+        "    ret\n"
+        ".size tel_sys_call, . - tel_sys_call\n");
+#else
 long tel_sys_call(long number, long a, long b, long c, long d, long e, long f)
 {
 #if defined(__x86_64__)
@@ -70,6 +117,7 @@ long tel_sys_call(long number, long a, long b, long c, long d, long e, long f)
 #error "no system call sequence for this machine"
 #endif
 }
+#endif
 
 static long call0(long number)
 {
@@ -85,6 +133,51 @@ static long call4(long number, long a, long b, long c, long d)
 {
     return tel_sys_call(number, a, b, c, d, 0, 0);
 }
+
+/* Sockets have calls of their own on i386 from Linux 4.3 on only. Its libc goes through this one, too, with
+ * the numbers of <linux/net.h>. */
+#if defined(__i386__)
+enum {
+    CALL_SOCKET = 1,
+    CALL_BIND = 2,
+    CALL_CONNECT = 3,
+    CALL_LISTEN = 4,
+    CALL_RECVFROM = 12,
+    CALL_GETSOCKOPT = 15,
+    CALL_SENDMSG = 16
+};
+
+static long socket_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    const long arguments[] = {a, b, c, d, e, f};
+
+    return call2(SYS_socketcall, number, (long)arguments);
+}
+
+static long socket_call4(long number, long a, long b, long c, long d)
+{
+    return socket_call(number, a, b, c, d, 0, 0);
+}
+
+static long socket_call2(long number, long a, long b)
+{
+    return socket_call(number, a, b, 0, 0, 0, 0);
+}
+#else
+enum {
+    CALL_SOCKET = SYS_socket,
+    CALL_BIND = SYS_bind,
+    CALL_CONNECT = SYS_connect,
+    CALL_LISTEN = SYS_listen,
+    CALL_RECVFROM = SYS_recvfrom,
+    CALL_GETSOCKOPT = SYS_getsockopt,
+    CALL_SENDMSG = SYS_sendmsg
+};
+
+#define socket_call tel_sys_call
+#define socket_call4 call4
+#define socket_call2 call2
+#endif
 
 /* For calls that a signal may stop before they have done anything. */
 static long call4_again(long number, long a, long b, long c, long d)
@@ -108,7 +201,8 @@ static int move_above_standard(int fd)
 
 int tel_sys_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
-    int fd = (int)call4_again(SYS_openat, dirfd, (long)path, flags | O_CLOEXEC, mode);
+    int fd = (int)call4_again(SYS_openat, dirfd, (long)path, flags | O_CLOEXEC | O_LARGEFILE,
+                              (long)mode);
 
     if (fd >= 0 && fd < FIRST_FREE_FD)
         return move_above_standard(fd);
@@ -128,7 +222,17 @@ ssize_t tel_sys_read(int fd, void *buf, size_t len)
 
 ssize_t tel_sys_pread(int fd, void *buf, size_t len, off_t offset)
 {
+#if defined(__i386__)
+    long got;
+
+    do {
+        got = tel_sys_call(SYS_pread64, fd, (long)buf, (long)len, (long)offset,
+                           (long)(offset >> 32), 0);
+    } while (got == -EINTR);
+    return got;
+#else
     return call4_again(SYS_pread64, fd, (long)buf, (long)len, offset);
+#endif
 }
 
 ssize_t tel_sys_write(int fd, const void *buf, size_t len)
@@ -157,12 +261,12 @@ ssize_t tel_sys_write_quietly(int fd, const void *buf, size_t len)
 
 int tel_sys_fstat(int fd, struct stat *st)
 {
-    return (int)call2(SYS_fstat, fd, (long)st);
+    return (int)call2(CALL_FSTAT, fd, (long)st);
 }
 
 int tel_sys_fstatat(int dirfd, const char *path, struct stat *st, int flags)
 {
-    return (int)call4(SYS_newfstatat, dirfd, (long)path, (long)st, flags);
+    return (int)call4(CALL_FSTATAT, dirfd, (long)path, (long)st, flags);
 }
 
 int tel_sys_access(const char *path, int mode)
@@ -172,17 +276,17 @@ int tel_sys_access(const char *path, int mode)
 
 int tel_sys_mkdirat(int dirfd, const char *path, mode_t mode)
 {
-    return (int)call4(SYS_mkdirat, dirfd, (long)path, mode, 0);
+    return (int)call4(SYS_mkdirat, dirfd, (long)path, (long)mode, 0);
 }
 
 int tel_sys_fchmod(int fd, mode_t mode)
 {
-    return (int)call2(SYS_fchmod, fd, mode);
+    return (int)call2(SYS_fchmod, fd, (long)mode);
 }
 
 int tel_sys_chmod(const char *path, mode_t mode)
 {
-    return (int)call4(SYS_fchmodat, AT_FDCWD, (long)path, mode, 0);
+    return (int)call4(SYS_fchmodat, AT_FDCWD, (long)path, (long)mode, 0);
 }
 
 int tel_sys_unlinkat(int dirfd, const char *path)
@@ -212,12 +316,16 @@ ssize_t tel_sys_getcwd(char *buf, size_t len)
     return with_nul - 1;
 }
 
-long tel_sys_fstatfs_type(int fd)
+int64_t tel_sys_fstatfs_type(int fd)
 {
     struct statfs fs = {0};
+#if defined(__i386__)
+    long result = call4(SYS_fstatfs64, fd, sizeof fs, (long)&fs, 0);
+#else
     long result = call2(SYS_fstatfs, fd, (long)&fs);
+#endif
 
-    return result < 0 ? result : (long)((unsigned long)fs.f_type & 0xffffffffUL);
+    return result < 0 ? result : (int64_t)((unsigned long)fs.f_type & 0xffffffffUL);
 }
 
 pid_t tel_sys_getpid(void)
@@ -237,7 +345,7 @@ pid_t tel_sys_getsid(void)
 
 uid_t tel_sys_geteuid(void)
 {
-    return (uid_t)call0(SYS_geteuid);
+    return (uid_t)call0(CALL_GETEUID);
 }
 
 int tel_sys_uname(struct utsname *name)
@@ -273,7 +381,7 @@ int tel_sys_sigprocmask(int how, const uint64_t *set, uint64_t *old)
 
 void *tel_sys_map(size_t len)
 {
-    long address = tel_sys_call(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE,
+    long address = tel_sys_call(TEL_SYS_MMAP, 0, (long)len, PROT_READ | PROT_WRITE,
                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     return address < 0 && address > -4096 ? NULL : (void *)address;
@@ -287,15 +395,25 @@ void tel_sys_unmap(void *ptr, size_t len)
 
 int64_t tel_sys_clock_ns(int clock_id)
 {
-    struct timespec now = {0};
+    tel_timespec now = {0};
 
+#if defined(__i386__)
+    if (call2(SYS_clock_gettime64, clock_id, (long)&now) == -ENOSYS) {
+        struct timespec narrow = {0, 0};
+
+        call2(SYS_clock_gettime, clock_id, (long)&narrow);
+        now = (tel_timespec){narrow.tv_sec, narrow.tv_nsec};
+    }
+#else
     call2(SYS_clock_gettime, clock_id, (long)&now);
+#endif
     return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
 }
 
 void tel_sys_sleep_ns(int64_t ns)
 {
-    struct timespec left = {.tv_sec = ns / NS_PER_SECOND, .tv_nsec = ns % NS_PER_SECOND};
+    struct timespec left = {.tv_sec = (time_t)(ns / NS_PER_SECOND),
+                            .tv_nsec = (long)(ns % NS_PER_SECOND)};
 
     if (ns <= 0)
         return;
@@ -305,7 +423,7 @@ void tel_sys_sleep_ns(int64_t ns)
 
 int tel_sys_socket(int domain, int type, int protocol)
 {
-    int fd = (int)call4(SYS_socket, domain, type | SOCK_CLOEXEC, protocol, 0);
+    int fd = (int)socket_call4(CALL_SOCKET, domain, type | SOCK_CLOEXEC, protocol, 0);
 
     if (fd >= 0 && fd < FIRST_FREE_FD)
         return move_above_standard(fd);
@@ -314,17 +432,17 @@ int tel_sys_socket(int domain, int type, int protocol)
 
 int tel_sys_connect(int fd, const struct sockaddr_un *address, socklen_t len)
 {
-    return (int)call4(SYS_connect, fd, (long)address, (long)len, 0);
+    return (int)socket_call4(CALL_CONNECT, fd, (long)address, (long)len, 0);
 }
 
 int tel_sys_bind(int fd, const struct sockaddr_un *address, socklen_t len)
 {
-    return (int)call4(SYS_bind, fd, (long)address, (long)len, 0);
+    return (int)socket_call4(CALL_BIND, fd, (long)address, (long)len, 0);
 }
 
 int tel_sys_listen(int fd, int backlog)
 {
-    return (int)call2(SYS_listen, fd, backlog);
+    return (int)socket_call2(CALL_LISTEN, fd, backlog);
 }
 
 uid_t tel_sys_peer_uid(int fd)
@@ -332,7 +450,7 @@ uid_t tel_sys_peer_uid(int fd)
     struct ucred peer = {.uid = (uid_t)-1};
     socklen_t len = sizeof peer;
 
-    tel_sys_call(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, (long)&peer, (long)&len, 0);
+    socket_call(CALL_GETSOCKOPT, fd, SOL_SOCKET, SO_PEERCRED, (long)&peer, (long)&len, 0);
     return peer.uid;
 }
 
@@ -347,12 +465,12 @@ ssize_t tel_sys_sendmsg(int fd, const struct msghdr *message, int flags)
         .control_len = (size_t)message->msg_controllen,
     };
 
-    return call4(SYS_sendmsg, fd, (long)&raw, flags, 0);
+    return socket_call4(CALL_SENDMSG, fd, (long)&raw, flags, 0);
 }
 
 ssize_t tel_sys_recv(int fd, void *buf, size_t len, int flags)
 {
-    return call4(SYS_recvfrom, fd, (long)buf, (long)len, flags);
+    return socket_call4(CALL_RECVFROM, fd, (long)buf, (long)len, flags);
 }
 
 int tel_sys_wait_readable(int fd, int timeout_ms)

@@ -16,6 +16,13 @@
 
 long tel_sys_call(long number, long a, long b, long c, long d, long e, long f);
 
+/* mmap(2) with its arguments in registers, and an offset of 0: i386 counts it in pages. */
+#if defined(__i386__)
+#define TEL_SYS_MMAP SYS_mmap2
+#else
+#define TEL_SYS_MMAP SYS_mmap
+#endif
+
 /* Files. openat adds O_CLOEXEC, and moves a result below 3 up, so that 0, 1 and 2 are never kept. */
 int tel_sys_openat(int dirfd, const char *path, int flags, mode_t mode);
 int tel_sys_close(int fd);
@@ -38,7 +45,7 @@ int tel_sys_fdatasync(int fd);
 /* Current directory, NUL-terminated; length without NUL. */
 ssize_t tel_sys_getcwd(char *buf, size_t len);
 /* f_type of statfs(2), as a non-negative number. */
-long tel_sys_fstatfs_type(int fd);
+int64_t tel_sys_fstatfs_type(int fd);
 
 /* Processes. */
 pid_t tel_sys_getpid(void);
@@ -57,6 +64,16 @@ int tel_sys_sigprocmask(int how, const uint64_t *set, uint64_t *old);
 /* Memory: a private anonymous mapping, or NULL. */
 void *tel_sys_map(size_t len);
 void tel_sys_unmap(void *ptr, size_t len);
+
+/* A time as the kernel tells it, in 64 bits: libc's own, but on i386. */
+#if defined(__i386__)
+typedef struct {
+    int64_t tv_sec;
+    int64_t tv_nsec;
+} tel_timespec;
+#else
+typedef struct timespec tel_timespec;
+#endif
 
 /* Clocks, in nanoseconds. */
 int64_t tel_sys_clock_ns(int clock_id);

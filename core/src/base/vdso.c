@@ -9,6 +9,8 @@
 
 #if defined(__x86_64__)
 #define CLOCK_SYMBOL "__vdso_clock_gettime"
+#elif defined(__i386__)
+#define CLOCK_SYMBOL "__vdso_clock_gettime64"
 #else
 #define CLOCK_SYMBOL "__kernel_clock_gettime"
 #endif
