@@ -194,8 +194,3 @@ void tel_db_cleanup_stmt(sqlite3_stmt **stmt)
 {
     sqlite3_finalize(*stmt);
 }
-
-void tel_db_cleanup_close(sqlite3 **db)
-{
-    sqlite3_close_v2(*db);
-}

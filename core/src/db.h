@@ -1,5 +1,5 @@
-/* SQLite as our files see it: its result codes become statuses and messages, and statements and
- * connections clean up after themselves. */
+/* SQLite as our files see it: its result codes become statuses and messages, and statements clean up
+ * after themselves. */
 #ifndef TEL_DB_H
 #define TEL_DB_H
 
@@ -38,9 +38,7 @@ void tel_db_bind(sqlite3_stmt *stmt, int index, struct tel_str text);
 struct tel_str tel_db_column(sqlite3_stmt *stmt, int index);
 
 void tel_db_cleanup_stmt(sqlite3_stmt **stmt);
-void tel_db_cleanup_close(sqlite3 **db);
-/* Variables that finalize or close what they hold when they go out of scope. */
+/* A variable that finalizes what it holds when it goes out of scope. */
 #define TEL_AUTO_STMT __attribute__((cleanup(tel_db_cleanup_stmt))) sqlite3_stmt *
-#define TEL_AUTO_DB __attribute__((cleanup(tel_db_cleanup_close))) sqlite3 *
 
 #endif

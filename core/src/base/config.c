@@ -42,7 +42,8 @@ bool tel_var_is_environment_only(enum tel_var var)
     return var < TEL_VAR_FILE_MODE;
 }
 
-bool tel_var_is_for_all(enum tel_var var)
+/* A file can set it in [defaults] only. */
+static bool is_for_all(enum tel_var var)
 {
     return var >= TEL_VAR_FILE_MODE && var <= TEL_VAR_NDJSON_DIR;
 }
@@ -310,7 +311,7 @@ static const char *refuse_item(enum tel_var var, const struct tel_conf *conf,
         return TEL_WHY("there is no such variable");
     if (tel_var_is_environment_only(var))
         return TEL_WHY("taken from the environment only");
-    if (tel_var_is_for_all(var) && conf->section == TEL_CONF_MATCH)
+    if (is_for_all(var) && conf->section == TEL_CONF_MATCH)
         return TEL_WHY("cannot differ between programs: it belongs into [defaults]");
     if (is_place(var) && item->value.len > 0 && item->value.ptr[0] != '/')
         return TEL_WHY("not an absolute path ('~' and variables are not expanded)");

@@ -66,9 +66,8 @@ enum tel_var {
 const char *tel_var_name(enum tel_var var);
 /* TEL_VARS when there is no such variable. */
 enum tel_var tel_var_find(struct tel_str name);
-/* Groups: what a file cannot set, and what it can set in [defaults] only. */
+/* A file cannot set it. */
 bool tel_var_is_environment_only(enum tel_var var);
-bool tel_var_is_for_all(enum tel_var var);
 
 /* Bounds on what is taken from a variable; longer text is cut at a character. */
 #define TEL_TEXT_MAX 4096         /* summaries and tags, in bytes */
