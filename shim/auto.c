@@ -577,9 +577,17 @@ static bool look_again(struct start *start)
 
 pid_t tel_shim_session(void)
 {
+    struct leader *leader;
+    pid_t session;
+
     if (run.memory == NULL || atomic_load(&run.silent))
         return 0;
-    return tel_sys_getsid();
+    leader = run.memory->leader;
+    session = tel_sys_getsid();
+    if (session == run.pid && *run.own == 0 && leader != NULL &&
+        !tel_recorder_follow(&leader->follower, run.pid))
+        return 0;
+    return session;
 }
 
 /* A crash handler's child, say: such a stack has as little as 2 KiB. */
@@ -589,16 +597,6 @@ static bool on_signal_stack(void)
 
     return tel_sys_call(SYS_sigaltstack, 0, (long)&stack, 0, 0, 0, 0) < 0 ||
            (stack.ss_flags & SS_ONSTACK) != 0;
-}
-
-static void follow(void)
-{
-    struct leader *leader = run.memory->leader;
-
-    if (leader == NULL)
-        return;
-    tel_clock_now(&leader->follower.since);
-    atomic_store(&leader->follower.pid, tel_sys_getpid());
 }
 
 void tel_shim_new_session(pid_t before)
@@ -612,14 +610,13 @@ void tel_shim_new_session(pid_t before)
     if (run.own == NULL || atomic_load(&run.silent))
         return;
     /* The run's own process remains what it is; a child of vfork works in its parent's memory. */
-    if (*run.own != 0 && (run.memory != NULL || tel_sys_getpid() != run.pid))
+    if (*run.own != 0 ? run.memory != NULL || tel_sys_getpid() != run.pid
+                      : run.memory != NULL && is_run())
         return;
-    /* A daemon's worker, such as each backend of PostgreSQL; or a daemon that its leader leaves behind: known
-     * when that one ends. */
-    if (run.memory != NULL && before == run.pid) {
-        follow();
+    /* A daemon's worker, such as each backend of PostgreSQL; or one that its leader leaves behind, which is
+     * known when that one ends. */
+    if (run.memory != NULL && before == run.pid)
         return;
-    }
     if (on_signal_stack() || !look_again(&start))
         return;
     inherit(&in, start.envp);

@@ -32,6 +32,7 @@ static const struct {
     {"waited-for", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"daemon-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"once-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"slowly-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"signal-stack", NULL, "session failed exit code 4", 2},
     {"cleared", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"replaced", NULL, "session success\nsession failed exit code 4 of session", 4},
@@ -44,6 +45,7 @@ static const struct {
     /* What a leader executes is the run, and the leader leaves none. */
     {"once", "/bin/sleep", "session success\nsleep success of session", 4},
     {"once-of-leader", "/bin/sleep", "session success\nsleep success of session", 4},
+    {"slowly-of-leader", "/bin/sleep", "session success\nsleep success of session", 4},
     {"twice", "/bin/sleep", "session success\nsleep success of session", 4},
     /* Unless that comes late. */
     {"twice-late", "/bin/sleep",

@@ -580,13 +580,28 @@ static void put_follower_id(const struct tel_recorder *recorder, const struct te
     tel_buf_terminate(run_id);
 }
 
+enum { TOO_LATE = -1 }; /* as a follower's number */
+
+bool tel_recorder_follow(struct tel_follower *follower, pid_t parent)
+{
+    int before = atomic_load(&follower->pid);
+
+    if (tel_sys_getppid() != parent)
+        return false;
+    tel_clock_now(&follower->since);
+    while (before != TOO_LATE)
+        if (atomic_compare_exchange_weak(&follower->pid, &before, tel_sys_getpid()))
+            return true;
+    return false;
+}
+
 void tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
                         struct tel_buf *run_id, struct tel_buf *owner_text)
 {
-    const pid_t pid = atomic_load(&follower->pid);
+    const pid_t pid = atomic_exchange(&follower->pid, TOO_LATE);
     struct tel_owner owner = {.flags = recorder->owner.flags | TEL_OWNER_PENDING,
                               .parent = tel_str_from(recorder->run_id)};
-    const int pidfd = pid != 0 ? tel_process_heir(-1, pid, &owner.process) : -1;
+    const int pidfd = pid > 0 ? tel_process_heir(-1, pid, &owner.process) : -1;
 
     if (pidfd < 0)
         return;

@@ -71,13 +71,15 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_subjec
  * classic double fork), in its session or as follower, which leads one itself (0: none does). True when there
  * is one: owner then receives its owner's text. The run has not ended then. */
 bool tel_recorder_pass(struct tel_recorder *recorder, pid_t follower, struct tel_buf *owner);
-/* A child that has become the leader of a session of its own, and when. */
+/* A child that leads, or is about to, a session of its own, and since when. In shared memory. */
 struct tel_follower {
     struct tel_instant since;
     atomic_int pid; /* 0: there is none. Written last */
 };
+/* In such a child of parent. False when that one has ended, or looked already. */
+bool tel_recorder_follow(struct tel_follower *follower, pid_t parent);
 /* Begins a run inside this one, which ends, for the follower that goes on without having executed anything:
- * a daemon. run_id and owner receive what its environment should say then; else they are left. */
+ * a daemon. Nobody can follow any more then. run_id and owner receive what its environment should say then; else they are left. */
 void tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
                         struct tel_buf *run_id, struct tel_buf *owner);
 /* In such a child, by what its environment says now: true when the run has been handed to it, or one has
