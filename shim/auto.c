@@ -51,6 +51,8 @@ struct entries {
 struct leader {
     struct entries entries;
     struct tel_follower follower; /* the last child that has begun a session of its own by setsid */
+    atomic_int session;           /* the leader's number; a daemon's, once it has a run, */
+    struct tel_instant since;     /* and when that began */
     bool at_setsid;               /* the run began there */
 };
 
@@ -113,13 +115,16 @@ static bool is_run(void)
            tel_recorder_inherit(&run.memory->recorder,
                                 tel_str_from(leader->entries.run_id + sizeof ID_NAME - 1),
                                 tel_str_from(leader->entries.owner + sizeof OWNER_NAME - 1),
-                                &leader->follower.since);
+                                &leader->since);
 }
 
 static bool may_end(void)
 {
-    return run.memory != NULL && !atomic_load(&run.silent) && is_run() &&
-           !atomic_exchange(&run.ended, true);
+    if (run.memory == NULL || atomic_load(&run.silent))
+        return false;
+    if (*run.own == 0 && run.memory->leader != NULL)
+        tel_recorder_step_aside(&run.memory->leader->follower);
+    return is_run() && !atomic_exchange(&run.ended, true);
 }
 
 /* A session leader that ends well may leave a daemon. If it became one at setsid, and ends soon, it was but a
@@ -128,19 +133,22 @@ static bool passes_on(void)
 {
     enum { SOON_S = 5 };
     struct tel_recorder *recorder = &run.memory->recorder;
-    const int64_t age_ns = tel_clock_boottime_ns() - recorder->began_boot_ns;
     struct leader *leader = run.memory->leader;
     struct tel_buf run_id;
     struct tel_buf owner;
 
-    if (leader == NULL || *run.own == 0)
+    if (leader == NULL || tel_sys_getpid() != atomic_load(&leader->session))
         return false;
-    tel_buf_init(&run_id, leader->entries.run_id + sizeof ID_NAME - 1, TEL_RUN_ID_MAX);
     tel_buf_init(&owner, leader->entries.owner + sizeof OWNER_NAME - 1, TEL_OWNER_MAX);
     if (leader->at_setsid)
-        return age_ns <= SOON_S * INT64_C(1000000000) &&
-               tel_recorder_pass(recorder, atomic_load(&leader->follower.pid), &owner);
-    tel_recorder_found(recorder, &leader->follower, &run_id, &owner);
+        return tel_clock_boottime_ns() - recorder->began_boot_ns <= SOON_S * INT64_C(1000000000) &&
+               tel_recorder_pass(recorder, &leader->follower, &owner);
+    tel_buf_init(&run_id, leader->entries.run_id + sizeof ID_NAME - 1, TEL_RUN_ID_MAX);
+    if (tel_recorder_found(recorder, &leader->follower, &leader->since, &run_id, &owner)) {
+        leader->at_setsid = true;
+        atomic_store(&leader->session, leader->follower.session);
+        atomic_store(&leader->follower.pid, 0);
+    }
     return false;
 }
 
@@ -360,6 +368,7 @@ static struct leader *map_shared(enum beginning beginning)
     if (at < 0 && at > -4096)
         return NULL;
     leader->at_setsid = beginning == BEGINS_PENDING;
+    atomic_init(&leader->session, tel_sys_getpid());
     return leader;
 }
 
@@ -584,9 +593,11 @@ pid_t tel_shim_session(void)
         return 0;
     leader = run.memory->leader;
     session = tel_sys_getsid();
-    if (session == run.pid && *run.own == 0 && leader != NULL &&
-        !tel_recorder_follow(&leader->follower, run.pid))
-        return 0;
+    if (*run.own == 0 && leader != NULL && session == atomic_load(&leader->session)) {
+        if (!tel_recorder_follow(&leader->follower))
+            return 0;
+        return run.pid;
+    }
     return session;
 }
 

@@ -250,6 +250,26 @@ static bool is_heir(const struct tel_proc_stat *stat, pid_t session, pid_t follo
            stat->state != 'Z' && stat->state != 'X';
 }
 
+/* A pidfd of the process that stat describes, whose key it fills; or negative. */
+static int open_described(const struct tel_proc_stat *stat, struct tel_process_key *key)
+{
+    const int pidfd = tel_sys_pidfd_open(stat->pid);
+
+    if (pidfd >= 0)
+        *key = (struct tel_process_key){stat->pid, tel_pidfd_inode(pidfd), stat->start_ticks};
+    return pidfd;
+}
+
+int tel_process_follower(pid_t pid, pid_t session, struct tel_process_key *key)
+{
+    struct tel_proc_stat stat;
+
+    if (!read_stat_of(pid, &stat) || (pid == session && stat.ppid != tel_sys_getpid()) ||
+        !is_heir(&stat, pid == session ? -1 : session, session))
+        return -ESRCH;
+    return open_described(&stat, key);
+}
+
 int tel_process_heir(pid_t session, pid_t follower, struct tel_process_key *key)
 {
     char text[512];
@@ -264,11 +284,9 @@ int tel_process_heir(pid_t session, pid_t follower, struct tel_process_key *key)
         if (!tel_str_to_u64(next_word(&list), &pid) || !read_stat_of((pid_t)pid, &stat) ||
             !is_heir(&stat, session, follower))
             continue;
-        pidfd = tel_sys_pidfd_open((pid_t)pid);
-        if (pidfd < 0)
-            continue;
-        *key = (struct tel_process_key){(pid_t)pid, tel_pidfd_inode(pidfd), stat.start_ticks};
-        return pidfd;
+        pidfd = open_described(&stat, key);
+        if (pidfd >= 0)
+            return pidfd;
     }
     return -ESRCH;
 }

@@ -544,7 +544,8 @@ static void announce_heir(struct tel_recorder *recorder, struct tel_str run_id, 
     tel_sys_close(pidfd);
 }
 
-bool tel_recorder_pass(struct tel_recorder *recorder, pid_t follower, struct tel_buf *owner_text)
+bool tel_recorder_pass(struct tel_recorder *recorder, const struct tel_follower *follower,
+                       struct tel_buf *owner_text)
 {
     const struct tel_str run_id = tel_str_from(recorder->run_id);
     struct tel_owner owner;
@@ -552,7 +553,9 @@ bool tel_recorder_pass(struct tel_recorder *recorder, pid_t follower, struct tel
 
     if (!tel_owner_parse(tel_str_from(recorder->owner_text), &owner))
         return false;
-    pidfd = tel_process_heir(recorder->self.pid, follower, &owner.process);
+    pidfd = tel_process_heir(recorder->self.pid, 0, &owner.process);
+    if (pidfd < 0) /* it has said so before it left the session */
+        pidfd = tel_process_heir(recorder->self.pid, atomic_load(&follower->pid), &owner.process);
     if (pidfd < 0)
         return false;
     owner.before = (struct tel_cpu_times){0};
@@ -580,36 +583,62 @@ static void put_follower_id(const struct tel_recorder *recorder, const struct te
     tel_buf_terminate(run_id);
 }
 
-enum { TOO_LATE = -1 }; /* as a follower's number */
+/* As a follower's number: its leader is about to look, or has looked in vain. */
+enum { LOOKING = -1, TOO_LATE = -2 };
 
-bool tel_recorder_follow(struct tel_follower *follower, pid_t parent)
+bool tel_recorder_follow(struct tel_follower *follower)
 {
     int before = atomic_load(&follower->pid);
 
-    if (tel_sys_getppid() != parent)
-        return false;
     tel_clock_now(&follower->since);
-    while (before != TOO_LATE)
-        if (atomic_compare_exchange_weak(&follower->pid, &before, tel_sys_getpid()))
+    follower->session = tel_sys_getpid();
+    while (before >= 0)
+        if (atomic_compare_exchange_weak(&follower->pid, &before, follower->session))
             return true;
     return false;
 }
 
-void tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
-                        struct tel_buf *run_id, struct tel_buf *owner_text)
+void tel_recorder_step_aside(struct tel_follower *follower)
 {
-    const pid_t pid = atomic_exchange(&follower->pid, TOO_LATE);
+    enum { TRIES = 50, PAUSE_NS = 200000 };
+    int self = tel_sys_getpid();
+    struct tel_process_key heir = {0};
+    int pidfd;
+
+    if (follower->session != self)
+        return;
+    for (int i = 0; i < TRIES && atomic_load(&follower->pid) == LOOKING; i++)
+        tel_sys_sleep_ns(PAUSE_NS);
+    if (atomic_load(&follower->pid) != self)
+        return;
+    pidfd = tel_process_heir(self, 0, &heir);
+    if (pidfd >= 0)
+        tel_sys_close(pidfd);
+    if (!atomic_compare_exchange_strong(&follower->pid, &self, heir.pid))
+        tel_recorder_step_aside(follower); /* its leader has begun to look */
+}
+
+bool tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
+                        struct tel_instant *since, struct tel_buf *run_id,
+                        struct tel_buf *owner_text)
+{
+    const pid_t pid = atomic_exchange(&follower->pid, LOOKING);
     struct tel_owner owner = {.flags = recorder->owner.flags | TEL_OWNER_PENDING,
                               .parent = tel_str_from(recorder->run_id)};
-    const int pidfd = pid > 0 ? tel_process_heir(-1, pid, &owner.process) : -1;
+    const int pidfd =
+        pid > 0 ? tel_process_follower(pid, follower->session, &owner.process) : -1;
 
-    if (pidfd < 0)
-        return;
-    put_follower_id(recorder, &owner, &follower->since, run_id);
+    if (pidfd < 0) {
+        atomic_store(&follower->pid, TOO_LATE);
+        return false;
+    }
+    *since = follower->since;
+    put_follower_id(recorder, &owner, since, run_id);
     tel_owner_put(owner_text, &owner);
     tel_buf_terminate(owner_text);
     announce_heir(recorder, tel_buf_view(run_id),
-                  render_heir(recorder, tel_buf_view(run_id), &owner, &follower->since), pidfd);
+                  render_heir(recorder, tel_buf_view(run_id), &owner, since), pidfd);
+    return true;
 }
 
 /* Goes on with a run that has been begun for this process, whose memory is still its parent's. */
@@ -624,6 +653,8 @@ static void take_over(struct tel_recorder *recorder, struct tel_str run_id,
     tel_buf_terminate(&id);
     memcpy(recorder->line_memory, line.ptr, line.len);
     recorder->last_line = (struct tel_str){recorder->line_memory, line.len};
+    recorder->began_boot_ns = since->boottime_ns;
+    recorder->self.pid = owner->process.pid;
 }
 
 bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str run_id,
@@ -636,6 +667,7 @@ bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str run_id,
     if (!tel_str_is(run_id, recorder->run_id))
         take_over(recorder, run_id, &owner, since);
     recorder->owner = owner;
+    put_owner_text(recorder);
     return true;
 }
 

@@ -67,23 +67,29 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_subjec
                           struct tel_str run_id, const struct tel_owner *owner,
                           struct tel_error *err);
 
-/* Hands the run of a session leader that ends to a child that it has forked and that goes on (the
- * classic double fork), in its session or as follower, which leads one itself (0: none does). True when there
- * is one: owner then receives its owner's text. The run has not ended then. */
-bool tel_recorder_pass(struct tel_recorder *recorder, pid_t follower, struct tel_buf *owner);
-/* A child that leads, or is about to, a session of its own, and since when. In shared memory. */
+/* A child that leads, or is about to, a session of its own, and since when; or who goes on for it there. In
+ * shared memory. */
 struct tel_follower {
     struct tel_instant since;
+    pid_t session;
     atomic_int pid; /* 0: there is none. Written last */
 };
-/* In such a child of parent. False when that one has ended, or looked already. */
-bool tel_recorder_follow(struct tel_follower *follower, pid_t parent);
-/* Begins a run inside this one, which ends, for the follower that goes on without having executed anything:
- * a daemon. Nobody can follow any more then. run_id and owner receive what its environment should say then; else they are left. */
-void tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
-                        struct tel_buf *run_id, struct tel_buf *owner);
+/* In such a child. False when its leader has looked already. */
+bool tel_recorder_follow(struct tel_follower *follower);
+/* When the follower ends: its own child, in its session, takes its place, if there is one. */
+void tel_recorder_step_aside(struct tel_follower *follower);
+/* Hands the run of a session leader that ends to a child that it has forked and that goes on (the
+ * classic double fork), in its session or as its follower. True when there is one: owner then receives its
+ * owner's text. The run has not ended then. */
+bool tel_recorder_pass(struct tel_recorder *recorder, const struct tel_follower *follower,
+                       struct tel_buf *owner);
+/* Begins a run inside this one, which ends, for the follower that goes on: a daemon. True when there is one:
+ * since receives when the run began, run_id and owner what its environment should say. Nobody can follow any
+ * more then. */
+bool tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
+                        struct tel_instant *since, struct tel_buf *run_id, struct tel_buf *owner);
 /* In such a child, by what its environment says now: true when the run has been handed to it, or one has
- * been begun for it. since: of the follower that it may be. */
+ * been begun for it, at since. */
 bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str run_id,
                           struct tel_str owner, const struct tel_instant *since);
 

@@ -24,28 +24,28 @@ enum {
     STACK_ALIGNMENT = 16
 };
 
-/* What a collector, and the poster it may start, can use of a host's environment. Never LD_*. */
-static const char *const passed_variables[] = {
-    "PATH",
-    "HOME",
-    "TZ",
-    "LANG",
-    "TMPDIR",
-    "http_proxy",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "all_proxy",
-    "ALL_PROXY",
-    "no_proxy",
-    "NO_PROXY",
-    "CURL_CA_BUNDLE",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "METRICS_API_CLIENT_CERT",
-    "METRICS_API_CLIENT_KEY",
-    "TELEMETRY_FILE_MODE",
-    "TELEMETRY_EXIT_SOURCE",
-};
+/* What a collector, and the poster it may start, can use of a host's environment. Never LD_*. One behind the
+ * other: a table of pointers would have to be relocated in every process. */
+static const char passed_variables[] =
+    "PATH\0"
+    "HOME\0"
+    "TZ\0"
+    "LANG\0"
+    "TMPDIR\0"
+    "http_proxy\0"
+    "https_proxy\0"
+    "HTTPS_PROXY\0"
+    "all_proxy\0"
+    "ALL_PROXY\0"
+    "no_proxy\0"
+    "NO_PROXY\0"
+    "CURL_CA_BUNDLE\0"
+    "SSL_CERT_FILE\0"
+    "SSL_CERT_DIR\0"
+    "METRICS_API_CLIENT_CERT\0"
+    "METRICS_API_CLIENT_KEY\0"
+    "TELEMETRY_FILE_MODE\0"
+    "TELEMETRY_EXIT_SOURCE\0";
 
 /* --- the claim ------------------------------------------------------------------------------- */
 
@@ -347,9 +347,8 @@ static void build_environment(char **entries, struct tel_buf *memory, const stru
         add_entry(entries, &count, memory, "TELEMETRY_DB_PATH", tel_str_from(spawn->dir->db));
     if (spawn->config_file[0] != '\0')
         add_entry(entries, &count, memory, "TELEMETRY_CONFIG", tel_str_from(spawn->config_file));
-    for (size_t i = 0; i < sizeof passed_variables / sizeof passed_variables[0]; i++)
-        add_entry(entries, &count, memory, passed_variables[i],
-                  tel_env_get(spawn->env, passed_variables[i]));
+    for (const char *name = passed_variables; *name != '\0'; name += tel_str_from(name).len + 1)
+        add_entry(entries, &count, memory, name, tel_env_get(spawn->env, name));
     entries[count] = NULL;
 }
 
