@@ -39,11 +39,11 @@ static int next_due(void *arg, const struct tel_due_filter *filter, int64_t *out
 
 /* A run that is still watched may have said how it ended; the kernel has not. A section ends when its
  * process says so. */
-static bool may_post(void *arg, const struct tel_due *due)
+static bool is_watched(void *arg, const struct tel_due *due)
 {
     const struct tel_collector *collector = arg;
 
-    return due->scope || !tel_live_has(collector->live, due->run_id);
+    return !due->scope && tel_live_has(collector->live, due->run_id);
 }
 
 static void note_posted(void *arg, const struct tel_post_report *report)
@@ -68,7 +68,7 @@ int tel_collector_open_outbox(struct tel_collector *collector)
     const struct tel_outbox_options options = {
         .dir = collector->dir,
         .program = collector->options->poster,
-        .source = {refresh_for_posts, each_due, next_due, may_post, note_posted, collector},
+        .source = {refresh_for_posts, each_due, next_due, is_watched, note_posted, collector},
     };
 
     signal(SIGCHLD, SIG_IGN); /* posters are reaped by the kernel */

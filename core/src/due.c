@@ -16,7 +16,8 @@
 
 static const char due_text[] =
     "SELECT p.run_id, p.journal_date, p.journal_offset, p.journal_length, r.api_retry_count,"
-    " p.post_after IS NOT NULL, p.scope" FROM_PENDING ENDED " AND" IS_DUE " ORDER BY p.post_after";
+    " p.post_after IS NOT NULL, p.scope, p.pid, p.pidfs_ino, p.start_ticks, p.pid_ns, "
+    "p.boot_id" FROM_PENDING ENDED " AND" IS_DUE " ORDER BY p.post_after";
 static const char next_text[] = "SELECT min(p.post_after)" FROM_PENDING ENDED " AND NOT" IS_DUE;
 static const char pending_text[] =
     "SELECT sum(r.status <> 'running' AND" IS_DUE "), sum(r.status <> 'running' AND NOT" IS_DUE
@@ -71,6 +72,11 @@ int tel_due_each(sqlite3 *db, const struct tel_due_filter *filter, tel_due_fn *f
                           (uint32_t)sqlite3_column_int64(stmt, 3),
                           (uint64_t)sqlite3_column_int64(stmt, 2)},
             .scope = sqlite3_column_int(stmt, 6) != 0,
+            .process = {(pid_t)sqlite3_column_int64(stmt, 7),
+                        (uint64_t)sqlite3_column_int64(stmt, 8),
+                        (uint64_t)sqlite3_column_int64(stmt, 9)},
+            .pid_ns = (uint64_t)sqlite3_column_int64(stmt, 10),
+            .boot_id = tel_db_column(stmt, 11),
             .retries = next_retry(sqlite3_column_int64(stmt, 4), sqlite3_column_int(stmt, 5) != 0),
         };
 

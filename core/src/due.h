@@ -4,6 +4,7 @@
 #define TEL_DUE_H
 
 #include "base/journal.h"
+#include "base/process.h"
 #include "db.h"
 
 struct tel_due_filter {
@@ -19,6 +20,9 @@ struct tel_due {
     struct tel_journal_pos last_line;
     unsigned retries; /* how many the next attempt makes it: 0 for the first */
     bool scope;       /* a section of a process, which may go on */
+    struct tel_process_key process;
+    uint64_t pid_ns;        /* 0 unknown */
+    struct tel_str boot_id; /* empty: unknown */
 };
 
 /* Calls fn for each such run, never tried ones first, then in the order of their times. A nonzero

@@ -135,6 +135,22 @@ int tel_journal_look(const char *raw, uint32_t date, struct tel_journal_facts *f
     return status < 0 ? status : 0;
 }
 
+struct tel_journal_pos tel_journal_end(const char *raw)
+{
+    struct tel_journal_pos end = {0};
+    struct tel_journal_facts facts;
+    struct tel_dates dates;
+
+    if (tel_journal_list(raw, &dates, NULL) < 0)
+        return end;
+    if (dates.count > 0)
+        end.date = dates.date[dates.count - 1];
+    if (end.date != 0 && tel_journal_look(raw, end.date, &facts) == 0)
+        end.offset = facts.size;
+    tel_dates_free(&dates);
+    return end;
+}
+
 /* --- lines ------------------------------------------------------------------------------------- */
 
 static int reserve(struct tel_chunk *chunk, size_t cap, struct tel_error *err)

@@ -4,6 +4,8 @@
 #include "outbox.h"
 
 #include "base/clock.h"
+#include "journal_scan.h"
+#include "last_word.h"
 #include "poster_process.h"
 
 #include <errno.h>
@@ -22,8 +24,17 @@ static const int64_t slow_rest = 900000 * MS;    /* and for the others */
 static const int64_t restart_pause = 1000 * MS;  /* after a poster that died */
 static const int64_t trouble_pause = 60000 * MS; /* when none can be started */
 static const int64_t soon = 1000 * MS;           /* is worth staying for */
+static const int64_t word_pause = 50 * MS;       /* while a run's last word is awaited */
+static const int64_t long_word_pause = 5000 * MS;
 
-enum { WINDOW = 128, CHAINS = 1024, KNOWN_MAX = 100000, DEATHS_MAX = 3, NOWHERE = -1 };
+enum {
+    WORDS_MAX = 20,
+    WINDOW = 128,
+    CHAINS = 1024,
+    KNOWN_MAX = 100000,
+    DEATHS_MAX = 3,
+    NOWHERE = -1
+};
 
 struct target {
     struct tel_target target; /* texts owned, in one piece */
@@ -58,6 +69,8 @@ struct tel_outbox {
     int given_count;
     int64_t given_in_all;
     bool more;  /* than it could be given */
+    unsigned awaited; /* looks in a row that found a run of which the last word is awaited */
+    struct tel_journal_pos seen; /* the journal's end before the last look */
     bool fresh; /* runs have ended since its targets rest */
     int64_t look_at;
     int64_t idle_since;
@@ -350,6 +363,8 @@ struct look {
     int64_t now;
     bool needs_poster;
     int64_t rested_at; /* of the targets that rest, the first; 0: none was needed */
+    bool taken_in;     /* a run has a later line now */
+    bool awaited;      /* the last word of a run is */
 };
 
 static bool is_given(const struct tel_outbox *outbox, struct tel_str run_id)
@@ -381,6 +396,7 @@ static int give(struct tel_outbox *outbox, const struct tel_due *due, int target
         .target = (uint32_t)target,
         .retries = due->retries,
         .line = due->last_line,
+        .seen = outbox->seen,
     };
     int place = 0;
 
@@ -403,6 +419,22 @@ static bool is_at_limit(const struct tel_outbox *outbox)
     return outbox->options.limit > 0 && outbox->given_in_all >= outbox->options.limit;
 }
 
+/* False when its last word has not been spoken. */
+static bool is_settled(struct look *look, const struct tel_due *due)
+{
+    switch (tel_last_word(look->outbox->options.dir, due)) {
+    case TEL_WORD_SPOKEN:
+        return true;
+    case TEL_WORD_TAKEN_IN:
+        look->taken_in = true;
+        break;
+    case TEL_WORD_AWAITED:
+        look->awaited = true;
+        break;
+    }
+    return false;
+}
+
 static int consider(void *arg, const struct tel_due *due)
 {
     struct look *look = arg;
@@ -411,7 +443,7 @@ static int consider(void *arg, const struct tel_due *due)
     const int target = target_of(outbox, due->run_id);
 
     if (target == NOWHERE || due->run_id.len >= TEL_RUN_ID_MAX || is_given(outbox, due->run_id) ||
-        (source->may_post != NULL && !source->may_post(source->arg, due)))
+        (source->is_watched != NULL && source->is_watched(source->arg, due)))
         return 0;
     if (outbox->targets[target].resting_until > look->now) {
         if (look->rested_at == 0 || look->rested_at > outbox->targets[target].resting_until)
@@ -428,7 +460,7 @@ static int consider(void *arg, const struct tel_due *due)
         outbox->more = true;
         return 1;
     }
-    return give(outbox, due, target);
+    return is_settled(look, due) ? give(outbox, due, target) : 0;
 }
 
 static struct tel_due_filter filter_now(const struct tel_outbox *outbox)
@@ -457,13 +489,26 @@ static void plan(struct tel_outbox *outbox, const struct look *look,
         look_no_later_than(outbox, look->now + next_ns - filter->now_ns + look_delay);
 }
 
+/* What was taken in has to be read; what goes on for long is not waited for. */
+static void plan_words(struct tel_outbox *outbox, const struct look *look)
+{
+    outbox->awaited = look->awaited ? outbox->awaited + 1 : 0;
+    if (look->taken_in)
+        look_no_later_than(outbox, look->now);
+    else if (look->awaited)
+        look_no_later_than(
+            outbox, look->now + (outbox->awaited <= WORDS_MAX ? word_pause : long_word_pause));
+}
+
 static void look_now(struct tel_outbox *outbox)
 {
     const struct tel_outbox_source *source = &outbox->options.source;
     const struct tel_due_filter filter = filter_now(outbox);
     struct look look = {.outbox = outbox, .now = now_ns()};
-    int status = source->refresh(source->arg, NULL);
+    int status;
 
+    outbox->seen = tel_journal_end(outbox->options.dir->raw);
+    status = source->refresh(source->arg, NULL);
     outbox->look_at = 0;
     outbox->more = false;
     if (status >= 0)
@@ -474,6 +519,7 @@ static void look_now(struct tel_outbox *outbox)
         start_poster(outbox);
     else if (!outbox->more)
         plan(outbox, &look, &filter);
+    plan_words(outbox, &look);
     if (outbox->given_count == 0)
         outbox->idle_since = look.now;
 }

@@ -9,15 +9,15 @@
 #include "post/wire.h"
 
 /* Where runs come from. refresh brings the database up to date with the journal; each_due and next_due are
- * tel_due_each and tel_due_next on it. may_post: false for a run about which the last word has not been
- * spoken. Both may be NULL: all may be posted; report: told of each outcome but READY. */
+ * tel_due_each and tel_due_next on it. is_watched (or NULL): true for a run whose process somebody watches
+ * who calls tel_outbox_look when it has ended. report (or NULL): told of each outcome but READY. */
 struct tel_outbox_source {
     int (*refresh)(void *arg, struct tel_error *err);
     int (*each_due)(void *arg, const struct tel_due_filter *filter, tel_due_fn *fn, void *fn_arg,
                     struct tel_error *err);
     int (*next_due)(void *arg, const struct tel_due_filter *filter, int64_t *out_ns,
                     struct tel_error *err);
-    bool (*may_post)(void *arg, const struct tel_due *due);
+    bool (*is_watched)(void *arg, const struct tel_due *due);
     void (*report)(void *arg, const struct tel_post_report *report);
     void *arg;
 };

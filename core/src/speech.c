@@ -14,9 +14,12 @@ int tel_speech_write(const struct tel_speech *speech, int patience_ms, struct te
 
     if (status < 0)
         return status;
-    status = speech->is_event
-                 ? tel_append(speech->dir, speech->date, speech->sync, speech->line, err)
-                 : tel_mailbox_append(&box, speech->line, speech->sync, err);
+    if (speech->check != NULL)
+        status = speech->check(speech->arg, err);
+    if (status == 0)
+        status = speech->is_event
+                     ? tel_append(speech->dir, speech->date, speech->sync, speech->line, err)
+                     : tel_mailbox_append(&box, speech->line, speech->sync, err);
     tel_mailbox_close(&box);
     return status;
 }

@@ -1,6 +1,7 @@
 /* See voice.h. The run's mailbox is the lock: whoever ends the run, or settles it, waits until what is
- * being said has been said. Whether the run still lasts is asked before, and once more after: then
- * either the one who takes the mailbox in has seen it all, or is asked to look again. */
+ * being said has been said. Whether the run still lasts is asked before, so that an ended one gets no mailbox,
+ * once more with the mailbox locked, which decides, and after: then either the one who takes the mailbox in has
+ * seen it all, or is asked to look again. */
 #include "voice.h"
 
 #include "base/clock.h"
@@ -109,8 +110,10 @@ int tel_voice_find(struct tel_voice *voice, const struct tel_datadir *dir,
 
 /* 0, or TEL_ERR_ENDED. Between its end line and the end of its process a run still counts as lasting:
  * the collector looks again when the process has gone. */
-static int check_lasts(struct tel_voice *voice, struct tel_error *err)
+static int check_lasts(void *arg, struct tel_error *err)
 {
+    struct tel_voice *voice = arg;
+
     if (!voice->has_owner)
         return look_up(voice, err);
     return tel_process_is_running(&voice->owner) ? 0 : refuse_ended(voice, err);
@@ -135,6 +138,8 @@ static int speak(struct tel_voice *voice, bool is_event, struct tel_str line, st
         .line = line,
         .is_event = is_event,
         .sync = voice->sync,
+        .check = check_lasts,
+        .arg = voice,
     };
     int status = check_lasts(voice, err);
 
@@ -142,7 +147,8 @@ static int speak(struct tel_voice *voice, bool is_event, struct tel_str line, st
         return status;
     speech.date = voice->date;
     status = tel_speech_write(&speech, TEL_VOICE_PATIENCE_MS, err);
-    if (status == 0 && check_lasts(voice, NULL) == TEL_ERR_ENDED)
+    /* The mailbox that was opened in vain goes, too. */
+    if (status == TEL_ERR_ENDED || (status == 0 && check_lasts(voice, NULL) == TEL_ERR_ENDED))
         have_taken_in(voice);
     return status;
 }

@@ -56,6 +56,17 @@ Test(journal_scan, lists_many_files)
     tel_dates_free(&dates);
 }
 
+Test(journal_scan, where_the_journal_ends)
+{
+    const char *raw = test_dir();
+
+    cr_expect_eq(tel_journal_end(raw).date, 0);
+    write_file(journal_path(raw, 20261122), "{}\n", 0600);
+    write_file(journal_path(raw, 20261121), "{}\n{}\n", 0600);
+    cr_expect_eq(tel_journal_end(raw).date, 20261122);
+    cr_expect_eq(tel_journal_end(raw).offset, 3);
+}
+
 Test(journal_scan, a_directory_that_cannot_be_listed)
 {
     struct tel_dates dates;

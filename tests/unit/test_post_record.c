@@ -4,14 +4,17 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "mailbox.h"
 #include "support/places.h"
 #include "support/support.h"
+
+#define RUN "run-1"
 
 static struct tel_datadir dir;
 
 static const char *ended_line(void)
 {
-    return changed_line(start_line("run-1", 1), "status", "\"success\"", "post", "true", NULL);
+    return changed_line(start_line(RUN, 1), "status", "\"success\"", "post", "true", NULL);
 }
 
 static struct tel_runline parsed(const char *line)
@@ -22,16 +25,22 @@ static struct tel_runline parsed(const char *line)
     return out;
 }
 
+static int record_at(const struct tel_journal_pos *line, const struct tel_post_result *result)
+{
+    struct tel_journal_writer writer = {
+        .raw = dir.raw, .file_mode = dir.file_mode, .max_size = UINT64_MAX};
+    struct tel_post_run run = {TEL_STR(RUN), *line, {line->date, 0, line->offset + line->length}};
+
+    return tel_post_record(&writer, &dir, &run, result, NULL);
+}
+
 static const char *record(const char *line, const struct tel_post_result *result)
 {
-    struct tel_journal_writer writer;
-    struct tel_error err = {0};
+    struct tel_journal_pos pos;
 
     make_place(&dir, test_dir());
-    writer = (struct tel_journal_writer){
-        .raw = dir.raw, .file_mode = dir.file_mode, .max_size = UINT64_MAX};
-    cr_assert_eq(tel_post_record(&writer, tel_str_from(line), 20260101, result, &err), 0, "%s",
-                 err.message);
+    pos = write_line_to(&dir, 20260101, line);
+    cr_assert_eq(record_at(&pos, result), 0);
     return last_line_of(journal_text(test_dir()));
 }
 
@@ -84,21 +93,79 @@ Test(post_record, refused)
 /* No line of a run goes to an older day's file than its previous one. */
 Test(post_record, after_the_clock_was_set_back)
 {
-    struct tel_journal_writer writer;
     const struct tel_post_result result = {.outcome = TEL_POST_DONE, .now_ns = 1795399421639000000};
+    struct tel_journal_pos pos;
 
     make_place(&dir, test_dir());
-    writer = (struct tel_journal_writer){
-        .raw = dir.raw, .file_mode = dir.file_mode, .max_size = UINT64_MAX};
-    cr_assert_eq(tel_post_record(&writer, tel_str_from(ended_line()), 20270101, &result, NULL), 0);
-    cr_expect(file_exists(journal_path(dir.raw, 20270101)));
+    pos = write_line_to(&dir, 20270101, ended_line());
+    cr_assert_eq(record_at(&pos, &result), 0);
+    cr_expect_not(file_exists(journal_path(dir.raw, 20261123)));
+    cr_expect_eq(count_of(read_file(journal_path(dir.raw, 20270101)), "\n"), 2);
+}
+
+/* What came while it was being posted: the last line is the whole truth. */
+Test(post_record, a_later_line_is_kept)
+{
+    const struct tel_post_result result = {.outcome = TEL_POST_DONE, .now_ns = 1795399421639000000};
+    struct tel_journal_pos pos;
+    const char *line;
+
+    make_place(&dir, test_dir());
+    pos = write_line(&dir, ended_line());
+    write_line(&dir, changed_line(start_line("run-2", 1), "items_failed", "9", NULL));
+    write_line(&dir, changed_line(ended_line(), "items_failed", "5", NULL));
+    cr_assert_eq(record_at(&pos, &result), 0);
+    line = last_line_of(journal_text(test_dir()));
+    cr_expect_str_eq(field_of(line, "items_failed"), "5");
+    cr_expect_str_eq(field_of(line, "api_posted"), "true");
+}
+
+/* In the middle of a line, when that was just being written. */
+Test(post_record, the_line_that_was_being_written_is_found)
+{
+    struct tel_journal_pos pos;
+    struct tel_post_run run = {.run_id = TEL_STR(RUN)};
+
+    make_place(&dir, test_dir());
+    run.line = write_line(&dir, ended_line());
+    pos = write_line(&dir, changed_line(ended_line(), "items_failed", "5", NULL));
+    run.seen = (struct tel_journal_pos){pos.date, 0, pos.offset + 10};
+    cr_assert_eq(tel_post_locate(&dir, &run, NULL), 0);
+    cr_expect_eq(run.line.offset, pos.offset);
+    cr_expect_eq(run.line.length, pos.length);
+}
+
+/* Who does it makes a line of the last one as well. */
+Test(post_record, not_while_a_mailbox_is_being_taken_in)
+{
+    const struct tel_post_result result = {.outcome = TEL_POST_DONE, .now_ns = 1795399421639000000};
+    struct tel_mailbox box;
+    struct tel_journal_pos pos;
+
+    make_place(&dir, test_dir());
+    pos = write_line(&dir, ended_line());
+    cr_assert_eq(tel_mailbox_open(&box, &dir, TEL_STR(RUN), TEL_MAILBOX_END, 0, NULL), 0);
+    cr_expect_eq(record_at(&pos, &result), TEL_ERR_BUSY);
+    tel_mailbox_close(&box);
+    cr_expect_eq(record_at(&pos, &result), 0);
+}
+
+Test(post_record, a_run_that_was_deleted_meanwhile)
+{
+    const struct tel_post_result result = {.outcome = TEL_POST_DONE, .now_ns = 1795399421639000000};
+    struct tel_journal_pos pos;
+
+    make_place(&dir, test_dir());
+    pos = write_line(&dir, ended_line());
+    write_file(journal_path(dir.raw, pos.date), "{}\n", 0600);
+    cr_expect_eq(record_at(&pos, &result), TEL_ERR_NOT_FOUND);
 }
 
 /* A line of an earlier version has fewer keys than the one that is written. */
 Test(post_record, a_short_line_grows)
 {
     const char *line =
-        record("{\"run_id\": \"r\", \"agent_name\": \"a\", \"start_time\": "
+        record("{\"run_id\": \"" RUN "\", \"agent_name\": \"a\", \"start_time\": "
                "\"2026-11-22T10:00:00.000000+00:00\", \"status\": \"success\", "
                "\"record_type\": \"run\", \"process\": {\"post\": true}}\n",
                &(struct tel_post_result){.outcome = TEL_POST_DONE, .now_ns = 1795399421639000000});

@@ -39,6 +39,25 @@ static void set_up(void)
 
 TestSuite(voice, .init = set_up);
 
+/* What happens when a mailbox is about to be opened; NULL: nothing. */
+static void (*before_opening)(void);
+
+int __real_tel_mailbox_open(struct tel_mailbox *box, const struct tel_datadir *place,
+                            struct tel_str run_id, enum tel_mailbox_use use, int patience_ms,
+                            struct tel_error *error);
+int __wrap_tel_mailbox_open(struct tel_mailbox *box, const struct tel_datadir *place,
+                            struct tel_str run_id, enum tel_mailbox_use use, int patience_ms,
+                            struct tel_error *error);
+
+int __wrap_tel_mailbox_open(struct tel_mailbox *box, const struct tel_datadir *place,
+                            struct tel_str run_id, enum tel_mailbox_use use, int patience_ms,
+                            struct tel_error *error)
+{
+    if (before_opening != NULL)
+        before_opening();
+    return __real_tel_mailbox_open(box, place, run_id, use, patience_ms, error);
+}
+
 static int find(const char *run_id)
 {
     return tel_voice_find(&voice, &dir, &config, tel_str_from(run_id), &err);
@@ -118,6 +137,15 @@ Test(voice, an_end_in_between_is_seen)
     cr_expect_eq(tel_voice_event(&voice, TEL_STR("x"), TEL_STR_NONE, &err), TEL_ERR_ENDED);
     cr_expect_not(tel_mailbox_exists(&dir, TEL_STR(RUN)));
     cr_expect_eq(count_of(journal_text(dir.base), "\"event\""), 0);
+}
+
+/* Whoever settled the run then has found no mailbox, and does not look again. */
+Test(voice, an_end_before_the_mailbox_is_open_is_seen)
+{
+    cr_assert_eq(find(RUN), 0);
+    before_opening = end_run;
+    cr_expect_eq(tel_voice_say(&voice, SET, &err), TEL_ERR_ENDED);
+    cr_expect_str_eq(read_file(text("%s/" RUN ".set", dir.run)), "");
 }
 
 Test(voice, what_cannot_be_written_is_an_error)

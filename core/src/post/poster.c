@@ -45,9 +45,8 @@ struct task {
     int64_t due_ns; /* WAITING; CLOCK_BOOTTIME */
     bool tried;
     unsigned retries;
-    struct tel_journal_pos pos;
-    char *memory; /* while UNDER_WAY or UNRECORDED: the run's line, and what is posted of it */
-    struct tel_str line;
+    struct tel_post_run run;
+    char *memory;                  /* while UNDER_WAY: the run's line, and what is posted of it */
     struct tel_post_result result; /* UNRECORDED */
     char why[96];
     char run_id[TEL_RUN_ID_MAX];
@@ -59,6 +58,8 @@ struct poster {
     struct tel_http *http;
     struct tel_journal_writer writer;
     char raw[TEL_PATH_MAX];
+    char run[TEL_PATH_MAX];
+    struct tel_datadir dir; /* these two, and file_mode */
     int lock;
     struct target *targets[TEL_POST_TARGETS];
     struct task *tasks; /* in the order of their coming */
@@ -136,8 +137,9 @@ static void record(struct poster *poster, struct task *task)
     int status;
 
     task->result.now_ns = realtime_ns();
-    status = tel_post_record(&poster->writer, task->line, task->pos.date, &task->result, NULL);
-    poster->record_failed = status < 0 && status != TEL_ERR_INVALID;
+    status = tel_post_record(&poster->writer, &poster->dir, &task->run, &task->result, NULL);
+    poster->record_failed =
+        status < 0 && status != TEL_ERR_INVALID && status != TEL_ERR_NOT_FOUND && status != -ENOENT;
     if (poster->record_failed) {
         task->state = UNRECORDED;
         task->due_ns = now_ns() + RECORD_PAUSE_MS * MS;
@@ -216,19 +218,23 @@ static void take_answer(void *context, void *arg, const struct tel_http_answer *
 static const char *prepare(struct poster *poster, struct task *task, struct tel_str *body)
 {
     enum { KEYS = 1024 };
-    const size_t line_cap = task->pos.length > 0 ? task->pos.length : TEL_RUNLINE_MAX;
     struct tel_runline line;
     struct tel_buf memory;
+    struct tel_str text;
     const char *objection;
+    size_t line_cap;
 
+    if (tel_post_locate(&poster->dir, &task->run, NULL) < 0)
+        return "the journal cannot be read";
+    line_cap = task->run.line.length > 0 ? task->run.line.length : TEL_RUNLINE_MAX;
     task->memory = malloc(2 * line_cap + KEYS);
     if (task->memory == NULL)
         return "no memory";
     tel_buf_init(&memory, task->memory, line_cap);
-    if (tel_journal_find(poster->writer.raw, tel_str_from(task->run_id), &task->pos, &memory,
-                         &task->line, NULL, NULL) < 0)
+    if (tel_journal_find(poster->writer.raw, task->run.run_id, &task->run.line, &memory, &text,
+                         NULL, NULL) < 0)
         return "its line is not in the journal any more";
-    if (tel_runline_parse(task->line, &line) != TEL_LINE_RUN)
+    if (tel_runline_parse(text, &line) != TEL_LINE_RUN)
         return "its line cannot be read";
     objection = tel_post_objection(&line);
     if (objection != NULL)
@@ -347,8 +353,8 @@ static int take_run(struct poster *poster, const struct tel_post_order *order)
     if (!has_tasks(poster, task->target))
         task->target->failures = 0; /* it has rested */
     task->retries = order->retries;
-    task->pos = order->line;
     memcpy(task->run_id, order->run_id, sizeof task->run_id);
+    task->run = (struct tel_post_run){tel_str_from(task->run_id), order->line, order->seen};
     *poster->tasks_end = task;
     poster->tasks_end = &task->next;
     return 0;
@@ -394,6 +400,16 @@ static int take_orders(struct poster *poster)
 
 /* --- set-up ------------------------------------------------------------------------------------ */
 
+/* The lock lies in it. */
+static void know_run_directory(char run[TEL_PATH_MAX], const char *lock_path)
+{
+    const char *slash = strrchr(lock_path, '/');
+    const size_t len = slash == NULL ? 0 : (size_t)(slash - lock_path);
+
+    memcpy(run, lock_path, len);
+    run[len] = '\0';
+}
+
 static int set_up(struct poster *poster, char lock_path[TEL_PATH_MAX], struct tel_error *err)
 {
     char memory[TEL_POST_ORDER_MAX];
@@ -411,9 +427,12 @@ static int set_up(struct poster *poster, char lock_path[TEL_PATH_MAX], struct te
     poster->raw[order.lengths[0]] = '\0';
     memcpy(lock_path, memory + sizeof order + order.lengths[0], order.lengths[1]);
     lock_path[order.lengths[1]] = '\0';
+    know_run_directory(poster->run, lock_path);
+    poster->dir = (struct tel_datadir){
+        .raw = poster->raw, .run = poster->run, .file_mode = (mode_t)order.file_mode};
     poster->writer = (struct tel_journal_writer){
         .raw = poster->raw,
-        .file_mode = (mode_t)order.file_mode,
+        .file_mode = poster->dir.file_mode,
         .exclusive = order.exclusive != 0,
         .max_size = UINT64_MAX,
     };

@@ -2,6 +2,8 @@
 #include "record.h"
 
 #include "base/clock.h"
+#include "lookup.h"
+#include "mailbox.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -60,11 +62,37 @@ static int append(struct tel_journal_writer *writer, struct tel_buf *memory, str
                               err);
 }
 
-int tel_post_record(struct tel_journal_writer *writer, struct tel_str line, uint32_t date,
-                    const struct tel_post_result *result, struct tel_error *err)
+/* A line that was being written when the journal's end was looked at began before that. */
+static struct tel_journal_pos place_to_begin(const struct tel_post_run *run)
+{
+    struct tel_journal_pos from = {.date = run->seen.date};
+
+    if (run->seen.offset > TEL_RUNLINE_MAX)
+        from.offset = run->seen.offset - TEL_RUNLINE_MAX;
+    if (from.date < run->line.date ||
+        (from.date == run->line.date && from.offset < run->line.offset))
+        return run->line;
+    return from;
+}
+
+int tel_post_locate(const struct tel_datadir *dir, struct tel_post_run *run, struct tel_error *err)
+{
+    const struct tel_journal_pos from = place_to_begin(run);
+    struct tel_run_facts facts;
+    const int status = tel_run_look_up(dir, run->run_id, &from, &facts, err);
+
+    if (status == 1)
+        run->line = facts.last_line;
+    return status < 0 ? status : 0;
+}
+
+static int record(struct tel_journal_writer *writer, struct tel_post_run *run,
+                  const struct tel_post_result *result, struct tel_error *err)
 {
     enum { ADDED = 1024 }; /* keys that a line of an older version lacks, and the values */
-    const size_t room = line.len + (size_t)2 * ADDED;
+    const size_t cap = run->line.length > 0 ? run->line.length : TEL_RUNLINE_MAX;
+    const size_t room = 2 * cap + (size_t)2 * ADDED;
+    struct tel_str line;
     struct tel_buf memory;
     char *space = malloc(room);
     int status;
@@ -72,9 +100,31 @@ int tel_post_record(struct tel_journal_writer *writer, struct tel_str line, uint
     if (space == NULL)
         return tel_fail_sys(err, -ENOMEM, "cannot record what was posted", NULL);
     tel_buf_init(&memory, space, room);
-    if (writer->last.date < date)
-        writer->last = (struct tel_journal_file){.date = date};
-    status = append(writer, &memory, line, result, err);
+    status = tel_journal_find(writer->raw, run->run_id, &run->line, &memory, &line, NULL, err);
+    if (writer->last.date < run->line.date)
+        writer->last = (struct tel_journal_file){.date = run->line.date};
+    if (status == 0) {
+        tel_buf_init(&memory, space + cap, room - cap);
+        status = append(writer, &memory, line, result, err);
+    }
     free(space);
+    return status;
+}
+
+/* Whoever takes a mailbox in makes a line of the run's last one, too. */
+int tel_post_record(struct tel_journal_writer *writer, const struct tel_datadir *dir,
+                    struct tel_post_run *run, const struct tel_post_result *result,
+                    struct tel_error *err)
+{
+    enum { PATIENCE_MS = 20 };
+    struct tel_mailbox box;
+    int status = tel_mailbox_open(&box, dir, run->run_id, TEL_MAILBOX_TAKE, PATIENCE_MS, err);
+
+    if (status == TEL_ERR_BUSY)
+        return status;
+    status = tel_post_locate(dir, run, err);
+    if (status == 0)
+        status = record(writer, run, result, err);
+    tel_mailbox_close(&box);
     return status;
 }

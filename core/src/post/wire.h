@@ -8,7 +8,7 @@
 
 enum {
     TEL_POST_FD = 3, /* the poster's end */
-    TEL_POST_MAGIC = 0x54504f31,
+    TEL_POST_MAGIC = 0x54504f32,
     TEL_POST_TARGETS = 64 /* different ones that a poster can be told */
 };
 
@@ -28,6 +28,7 @@ struct tel_post_order {
     uint32_t target;             /* TARGET, RUN: its index */
     uint32_t retries;            /* RUN: how many the attempt makes it */
     struct tel_journal_pos line; /* RUN: its last one */
+    struct tel_journal_pos seen; /* RUN: the journal's end when that was found out */
     char run_id[TEL_RUN_ID_MAX];
 };
 #define TEL_POST_ORDER_MAX (sizeof(struct tel_post_order) + (size_t)2 * TEL_PATH_MAX)
