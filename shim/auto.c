@@ -86,9 +86,8 @@ const char *tel_errno_text(int number)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-static void end(bool known, int status)
+static void record_end(bool known, int status)
 {
-    const uint64_t all = ~UINT64_C(0);
     const struct tel_ending ending = {
         .source = TEL_END_OBSERVED,
         .known = known,
@@ -96,11 +95,8 @@ static void end(bool known, int status)
         .boottime_ns = tel_clock_boottime_ns(),
     };
     struct tel_error err = {0};
-    uint64_t old;
 
-    tel_sys_sigprocmask(SIG_BLOCK, &all, &old);
     tel_recorder_end(&run.memory->recorder, &ending, &err);
-    tel_sys_sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
 /* The process of the run. A forked child never is, be it given the run's number one day; but a session
@@ -152,10 +148,25 @@ static bool passes_on(void)
     return false;
 }
 
+/* The host may have lowered its file size limit since the start: without a signal for it, the line goes
+ * another way then. One that the host has blocked itself may be pending already, and is not ours to take. */
+static void end(bool known, int status)
+{
+    const uint64_t all = ~UINT64_C(0);
+    uint64_t old;
+
+    if (!may_end())
+        return;
+    tel_sys_sigprocmask(SIG_BLOCK, &all, &old);
+    run.memory->recorder.journal.signals_blocked = (old & UINT64_C(1) << (SIGXFSZ - 1)) == 0;
+    if (status != 0 || !passes_on())
+        record_end(known, status);
+    tel_sys_sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
 void tel_shim_end(int status)
 {
-    if (may_end() && (status != 0 || !passes_on()))
-        end(true, status);
+    end(true, status);
 }
 
 void tel_shim_fall_silent(void)
@@ -177,8 +188,7 @@ static void end_with_code(int status, void *arg)
 /* exit() in a libc that does not tell its code (musl), and quick_exit(). */
 static void end_without_code(void)
 {
-    if (may_end() && !passes_on())
-        end(false, 0);
+    end(false, 0);
 }
 
 static void end_quickly(void *arg)

@@ -294,9 +294,7 @@ static int load(struct telemetry_client *client, struct tel_error *err)
         return status;
     client->config = recorder->config;
     tel_recorder_open_journal(recorder);
-    /* A limit may still be set later: then no signal is to end the program. */
-    if (recorder->journal.max_size == UINT64_MAX)
-        recorder->journal.max_size--;
+    recorder->journal.signals_blocked = false; /* a limit may still be set later */
     return 0;
 }
 

@@ -60,6 +60,35 @@ Test(host, no_file_may_grow)
     }
 }
 
+/* A program that forbids itself to write files, as those that mistrust their own code do. */
+Test(host, its_own_limit)
+{
+    static const char *const limits[] = {"ulimit -f 0", "ulimit -f 1", "ulimit -S -f 0",
+                                         "trap '' XFSZ; ulimit -f 0"};
+
+    for (int i = 0; i < 4; i++) {
+        const char *base = new_base();
+        const char *const script = text("%s; exit 7", limits[i]);
+        const char *const *argv = LIST("/bin/sh", "-c", script);
+
+        cr_expect_eq(run(argv, shim_env(base)).status, 7, "%s", limits[i]);
+        cr_expect_eq(run(argv, shim_env(base)).status, 7, "%s", limits[i]);
+        expect_recorded(base, 2, "exit code 7");
+        cr_expect_str_eq(sql_text(base, "SELECT DISTINCT end_source FROM run_process"), "observed");
+    }
+}
+
+/* Such a one that leaves a daemon behind, of which the journal is told when nobody else can be. */
+Test(host, its_own_limit_and_a_daemon)
+{
+    const char *base = base_dir();
+    const char *const *env = shim_env_and(base, LIST("TELEMETRY_COLLECTOR=off"));
+    const char *const *argv = LIST(fixture_path("session"), "once-of-limited-leader");
+
+    cr_expect_eq(run(argv, env).status, 0);
+    cr_expect_geq(count_of(journal_text(base), "\n"), 1);
+}
+
 /* As before, with the reasons in a file that may not grow either. */
 Test(host, reasons_that_do_not_fit)
 {

@@ -34,8 +34,8 @@ static void (*on_write)(void);
 
 void __real_tel_sys_sleep_ns(int64_t ns);
 void __wrap_tel_sys_sleep_ns(int64_t ns);
-ssize_t __real_tel_sys_write(int fd, const void *buf, size_t len);
-ssize_t __wrap_tel_sys_write(int fd, const void *buf, size_t len);
+ssize_t __real_tel_sys_write_quietly(int fd, const void *buf, size_t len);
+ssize_t __wrap_tel_sys_write_quietly(int fd, const void *buf, size_t len);
 
 void __wrap_tel_sys_sleep_ns(int64_t ns)
 {
@@ -46,16 +46,16 @@ void __wrap_tel_sys_sleep_ns(int64_t ns)
         __real_tel_sys_sleep_ns(ns);
 }
 
-ssize_t __wrap_tel_sys_write(int fd, const void *buf, size_t len)
+ssize_t __wrap_tel_sys_write_quietly(int fd, const void *buf, size_t len)
 {
     const size_t most = bytes_taken;
 
     if (on_write != NULL)
         on_write();
     if (most == SIZE_MAX)
-        return __real_tel_sys_write(fd, buf, len);
+        return __real_tel_sys_write_quietly(fd, buf, len);
     bytes_taken -= len < most ? len : most;
-    return most == 0 ? -ENOSPC : __real_tel_sys_write(fd, buf, len < most ? len : most);
+    return most == 0 ? -ENOSPC : __real_tel_sys_write_quietly(fd, buf, len < most ? len : most);
 }
 
 static struct tel_journal_writer writer(void)
@@ -415,6 +415,38 @@ Test(journal, the_kernels_size_limit_raises_nothing)
         cr_expect_str_eq(read_file(path_of(TODAY)) + size, status == 0 ? "\n12\n" : "", "%zu",
                          size);
     }
+}
+
+static void limit_file_size(rlim_t size)
+{
+    const struct rlimit limit = {size, RLIM_INFINITY};
+
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The program lowers its limit after it was last asked for, whoever blocks the signal. */
+Test(journal, a_limit_that_is_lowered_later)
+{
+    for (int blocked = 0; blocked < 2; blocked++) {
+        struct tel_journal_writer to = writer();
+        sigset_t all;
+        sigset_t before;
+        int status;
+
+        signal(SIGXFSZ, SIG_DFL);
+        to.signals_blocked = blocked;
+        cr_expect_eq(append(&to, TODAY, "{}\n", NULL), 0);
+        sigfillset(&all);
+        limit_file_size(0);
+        if (blocked)
+            sigprocmask(SIG_BLOCK, &all, &before);
+        status = append(&to, TODAY, "{}\n", NULL);
+        if (blocked)
+            sigprocmask(SIG_SETMASK, &before, NULL);
+        limit_file_size(RLIM_INFINITY);
+        cr_expect_eq(status, -EFBIG, "%s", err.message);
+    }
+    cr_expect_str_eq(read_file(path_of(TODAY)), "{}\n{}\n");
 }
 
 /* The disk fills up in the middle of a line, and in the middle of mending a tear. */

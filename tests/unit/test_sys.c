@@ -320,3 +320,26 @@ Test(sys, quiet_writes)
     cr_expect(sigismember(&set, SIGPIPE));
     close(fds[1]);
 }
+
+/* Where the caller has blocked everything: what was sent to the whole process is not taken either. */
+Test(sys, writes_with_signals_blocked)
+{
+    sigset_t set;
+    int fds[2];
+
+    signal(SIGPIPE, SIG_DFL);
+    sigfillset(&set);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    cr_assert_eq(pipe(fds), 0);
+    cr_expect_eq(tel_sys_write_blocked(fds[1], "x", 1), 1);
+    close(fds[0]);
+    cr_expect_eq(tel_sys_write_blocked(fds[1], "x", 1), -EPIPE);
+    sigpending(&set);
+    cr_expect_not(sigismember(&set, SIGPIPE));
+
+    kill(getpid(), SIGPIPE);
+    cr_expect_eq(tel_sys_write_blocked(fds[1], "x", 1), -EPIPE);
+    sigpending(&set);
+    cr_expect(sigismember(&set, SIGPIPE));
+    close(fds[1]);
+}

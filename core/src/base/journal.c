@@ -163,21 +163,20 @@ static bool is_torn(int fd, int operation, struct stat *st)
 
 /* One write for the whole line. A newline that ends a torn line first goes in a write of its own:
  * should our line fail to fit, the tear is at least mended. */
-static int write_line(int fd, struct tel_str line, bool torn, bool limited, struct tel_error *err)
+static int write_line(int fd, struct tel_str line, bool torn, bool signals_blocked,
+                      struct tel_error *err)
 {
-    /* Others may have filled the file up to our limit since it was looked at. */
+    /* The limit may be lower by now, and others may have filled the file up to it. */
     ssize_t (*const put)(int, const void *, size_t) =
-        limited ? tel_sys_write_quietly : tel_sys_write;
-    ssize_t written;
+        signals_blocked ? tel_sys_write_blocked : tel_sys_write_quietly;
+    ssize_t written = torn ? put(fd, "\n", 1) : 1;
 
-    if (torn && put(fd, "\n", 1) != 1)
-        return tel_fail(err, -ENOSPC, "the journal cannot take a byte: is the disk full?", NULL);
-    written = put(fd, line.ptr, line.len);
+    if (written == 1)
+        written = put(fd, line.ptr, line.len);
     if (written < 0)
         return tel_fail_sys(err, (int)written, "cannot append to the journal", NULL);
     if ((size_t)written < line.len)
-        return tel_fail(err, -ENOSPC, "the journal took only a part of the line: the disk is full",
-                        NULL);
+        return tel_fail(err, -ENOSPC, "the disk is full: the line was cut short", NULL);
     return 0;
 }
 
@@ -195,7 +194,7 @@ static int append_to(struct tel_journal_writer *writer, int fd, uint32_t date, s
     untouched = is_last(&writer->last, date, st) && writer->last.size == (uint64_t)st->st_size;
     torn = !untouched && !ends_with_newline(fd, (uint64_t)st->st_size) &&
            is_torn(fd, operation, st);
-    status = write_line(fd, line, torn, writer->max_size != UINT64_MAX, err);
+    status = write_line(fd, line, torn, writer->signals_blocked, err);
     if (status < 0)
         return status;
     if (pos != NULL)

@@ -35,7 +35,11 @@ struct tel_journal_writer {
     bool existing;   /* only into the directory that `last` was in: never creates a stray file */
     bool sync;       /* fdatasync before returning */
     bool exclusive;  /* lock out every other writer: O_APPEND is no help on a network */
-    uint64_t max_size; /* the file size limit of the process, UINT64_MAX without one */
+    /* The file size limit when it was last asked for, UINT64_MAX without one: a line that would cross
+     * it is not begun. */
+    uint64_t max_size;
+    /* SIGXFSZ is blocked, or cannot be raised: saves three system calls for each line. */
+    bool signals_blocked;
     struct tel_journal_file last;
     char path[TEL_PATH_MAX]; /* private: a run may end on a signal stack of 8 KiB */
 };
@@ -43,7 +47,7 @@ struct tel_journal_writer {
 /* Appends line (which ends in '\n') to the file of that date (or of last.date when that is newer:
  * a run's lines never go back a day) by one write. Ends an unfinished line first. Waits at most
  * 20 ms (60 where the file looks torn) for somebody else's lock, then appends all the same. Fails with -EFBIG when the line would
- * cross max_size, so that SIGXFSZ is not raised.
+ * cross max_size, or the limit that there is meanwhile; SIGXFSZ is never raised.
  * pos (optional) receives where the line lies, or shortly before, when others append at the same
  * moment: tel_journal_find takes it. Errors: negative errno, TEL_ERR_REFUSED. */
 int tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,

@@ -219,13 +219,12 @@ int tel_recorder_render_start(struct tel_recorder *recorder, const struct tel_su
 
 /* --- the journal ----------------------------------------------------------------------------- */
 
-/* How large a file may grow; a write beyond it would raise SIGXFSZ and end the host. */
+/* How large a file may grow now; a write beyond it would raise SIGXFSZ and end the host. */
 static uint64_t size_limit(void)
 {
-    struct rlimit limit;
+    struct rlimit limit = {.rlim_cur = UINT64_MAX}; /* that is RLIM_INFINITY, too */
 
-    if (tel_sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
-        return UINT64_MAX;
+    tel_sys_getrlimit(RLIMIT_FSIZE, &limit);
     return limit.rlim_cur;
 }
 
@@ -237,6 +236,7 @@ void tel_recorder_open_journal(struct tel_recorder *recorder)
         .exclusive = recorder->dir.network,
         .max_size = size_limit(),
     };
+    recorder->journal.signals_blocked = recorder->journal.max_size == UINT64_MAX;
 }
 
 static uint32_t today(void)

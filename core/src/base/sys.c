@@ -240,21 +240,35 @@ ssize_t tel_sys_write(int fd, const void *buf, size_t len)
     return call4_again(SYS_write, fd, (long)buf, (long)len, 0);
 }
 
+#define RAISED_BY_WRITES (UINT64_C(1) << (SIGPIPE - 1) | UINT64_C(1) << (SIGXFSZ - 1))
+
+/* Takes back what the write has raised, all of which is blocked; but none of those that were pending. */
+static ssize_t write_and_take(int fd, const void *buf, size_t len, uint64_t pending)
+{
+    const struct timespec at_once = {0, 0};
+    const uint64_t ours = RAISED_BY_WRITES & ~pending;
+    const ssize_t written = tel_sys_write(fd, buf, len);
+
+    if (written == -EPIPE || written == -EFBIG)
+        call4(SYS_rt_sigtimedwait, (long)&ours, 0, (long)&at_once, KERNEL_SIGSET_BYTES);
+    return written;
+}
+
+ssize_t tel_sys_write_blocked(int fd, const void *buf, size_t len)
+{
+    return write_and_take(fd, buf, len, 0);
+}
+
 ssize_t tel_sys_write_quietly(int fd, const void *buf, size_t len)
 {
-    const uint64_t raised = UINT64_C(1) << (SIGPIPE - 1) | UINT64_C(1) << (SIGXFSZ - 1);
-    const struct timespec at_once = {0, 0};
+    const uint64_t raised = RAISED_BY_WRITES;
     uint64_t before = 0;
-    uint64_t ours;
     uint64_t old;
     ssize_t written;
 
     tel_sys_sigprocmask(SIG_BLOCK, &raised, &old);
     call2(SYS_rt_sigpending, (long)&before, KERNEL_SIGSET_BYTES);
-    written = tel_sys_write(fd, buf, len);
-    ours = raised & ~before;
-    if (written == -EPIPE || written == -EFBIG)
-        call4(SYS_rt_sigtimedwait, (long)&ours, 0, (long)&at_once, KERNEL_SIGSET_BYTES);
+    written = write_and_take(fd, buf, len, before);
     tel_sys_sigprocmask(SIG_SETMASK, &old, NULL);
     return written;
 }

@@ -31,6 +31,8 @@ ssize_t tel_sys_pread(int fd, void *buf, size_t len, off_t offset);
 ssize_t tel_sys_write(int fd, const void *buf, size_t len);
 /* As tel_sys_write; the SIGPIPE or SIGXFSZ that the write itself may raise never reaches the process. */
 ssize_t tel_sys_write_quietly(int fd, const void *buf, size_t len);
+/* The same where both are blocked, and were not before; nothing but the write when that goes well. */
+ssize_t tel_sys_write_blocked(int fd, const void *buf, size_t len);
 int tel_sys_fstat(int fd, struct stat *st);
 /* flags as fstatat(2). */
 int tel_sys_fstatat(int dirfd, const char *path, struct stat *st, int flags);
