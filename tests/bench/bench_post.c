@@ -5,19 +5,14 @@
  *
  * RUNS (10000) ended runs are written to a journal of their own. The goal is 2000 a second, and less than
  * 64 MiB for CLI and poster each. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,119 +20,14 @@
 
 #include "base/clock.h"
 #include "place.h"
+#include "server.h"
 
-enum { DEFAULT_RUNS = 10000, CONNECTIONS = 256, REQUEST_MAX = 64 * 1024 };
+enum { DEFAULT_RUNS = 10000 };
 
 static _Noreturn void die(const char *what)
 {
     fprintf(stderr, "bench_post: %s: %s\n", what, strerror(errno));
     exit(1);
-}
-
-/* --- the server ------------------------------------------------------------------------------- */
-
-struct connection {
-    size_t len;
-    char bytes[REQUEST_MAX];
-};
-
-static struct connection *connections[CONNECTIONS]; /* by descriptor */
-static long requests;
-
-/* Length of the whole request at the beginning of text; 0 when there is more to come. */
-static size_t request_length(const char *text, size_t len)
-{
-    const char *end = memmem(text, len, "\r\n\r\n", 4);
-    const char *field = memmem(text, len, "Content-Length: ", 16);
-    size_t whole;
-
-    if (end == NULL || field == NULL)
-        return 0;
-    whole = (size_t)(end - text) + 4 + (size_t)atol(field + 16);
-    return whole <= len ? whole : 0;
-}
-
-static void answer(int fd, struct connection *connection)
-{
-    static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-    size_t whole;
-
-    while ((whole = request_length(connection->bytes, connection->len)) > 0) {
-        requests++;
-        if (write(fd, ok, sizeof ok - 1) != (ssize_t)sizeof ok - 1)
-            return;
-        connection->len -= whole;
-        memmove(connection->bytes, connection->bytes + whole, connection->len);
-    }
-}
-
-static void drop(int fd)
-{
-    free(connections[fd]);
-    connections[fd] = NULL;
-    close(fd);
-}
-
-static void take_bytes(int fd)
-{
-    struct connection *connection = connections[fd];
-    const ssize_t got =
-        read(fd, connection->bytes + connection->len, REQUEST_MAX - connection->len);
-
-    if (got <= 0) {
-        drop(fd);
-        return;
-    }
-    connection->len += (size_t)got;
-    answer(fd, connection);
-}
-
-static void take_connection(int epoll_fd, int listener)
-{
-    const int one = 1;
-    const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-
-    if (fd < 0 || fd >= CONNECTIONS)
-        die("accept");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    connections[fd] = calloc(1, sizeof *connections[fd]);
-    if (connections[fd] == NULL || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-        die("connection");
-}
-
-static void *serve(void *arg)
-{
-    const int listener = *(const int *)arg;
-    const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
-
-    if (epoll_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &event) < 0)
-        die("epoll");
-    for (;;) {
-        if (epoll_wait(epoll_fd, &event, 1, -1) != 1)
-            continue;
-        if (event.data.fd == listener)
-            take_connection(epoll_fd, listener);
-        else
-            take_bytes(event.data.fd);
-    }
-    return NULL;
-}
-
-static int start_server(void)
-{
-    static int listener;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    pthread_t thread;
-
-    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, len) < 0 ||
-        listen(listener, 64) < 0 || getsockname(listener, (struct sockaddr *)&address, &len) < 0 ||
-        pthread_create(&thread, NULL, serve, &listener) != 0)
-        die("server");
-    return ntohs(address.sin_port);
 }
 
 /* --- the runs --------------------------------------------------------------------------------- */
@@ -236,7 +126,7 @@ int main(int argc, char **argv)
     base = format("%s/data", enter_new_place());
     write_runs(base, runs);
     began = seconds();
-    pid = start_post(argv[1], base, start_server());
+    pid = start_post(argv[1], base, start_server(SERVER_ANSWERS));
     while (wait4(pid, &status, WNOHANG, &usage) == 0) {
         const long kib = poster_rss_kib(pid);
 
@@ -246,7 +136,7 @@ int main(int argc, char **argv)
     took = seconds() - began;
     printf("%ld runs, %ld requests, %.2f s: %.0f a second; telemetry %.1f MiB, poster %.1f MiB; "
            "exit status %d\n",
-           runs, requests, took, (double)requests / took, (double)usage.ru_maxrss / 1024,
-           (double)poster_kib / 1024, WEXITSTATUS(status));
-    return status == 0 && requests == runs ? 0 : 1;
+           runs, server_requests(), took, (double)server_requests() / took,
+           (double)usage.ru_maxrss / 1024, (double)poster_kib / 1024, WEXITSTATUS(status));
+    return status == 0 && server_requests() == runs ? 0 : 1;
 }

@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "bench/fill.h"
 #include "bench/place.h"
+#include "bench/server.h"
 #include "bench/stopwatch.h"
 #include "bench/syscalls.h"
 
@@ -22,6 +23,7 @@
 enum {
     ROUNDS = 2000,
     COLD_ROUNDS_DIVISOR = 20, /* a start of the collector takes much longer */
+    POSTING_ROUNDS_DIVISOR = 4,
     WARM_UP = 20,
     AT_ONCE_RUNS = 200,
     CROWD = 2000,
@@ -312,6 +314,35 @@ static void measure_cold(const char *empty)
     print_table(variants, count, rounds);
 }
 
+/* --- posting ----------------------------------------------------------------------------------- */
+
+static struct variant posting(const char *name, const char *base, enum server_kind kind)
+{
+    const char *const url = format("METRICS_API_URL=http://127.0.0.1:%d/runs", start_server(kind));
+
+    return recorded(name, base, url, 0);
+}
+
+/* What posts is a process of its own, which works while others are timed: all variants bear that. */
+static void measure_posting(const char *empty)
+{
+    struct variant variants[] = {
+        [BARE] = plain("/bin/true", environment(ENTRIES(NULL))),
+        [EMPTY] = preloaded("with an empty object", empty, NULL),
+        recorded("recorded", "warm", NULL, 0),
+        posting("posting, the server answers", "answers", SERVER_ANSWERS),
+        posting("posting, the server is down", "down", SERVER_DOWN),
+        posting("posting, the server hangs", "hangs", SERVER_HANGS),
+    };
+    const size_t rounds = options.rounds / POSTING_ROUNDS_DIVISOR + 1;
+
+    run_rounds(variants, sizeof variants / sizeof variants[0], rounds, WARM_UP);
+    printf("%zu rounds, every run to be posted:\n\n", rounds);
+    print_table(variants, sizeof variants / sizeof variants[0], rounds);
+    stop_collectors();
+    printf("requests that were answered: %ld of %zu\n\n", server_requests(), rounds + WARM_UP);
+}
+
 /* --- system calls ----------------------------------------------------------------------------- */
 
 static void count_calls_in(const struct variant *empty, const struct variant *variant,
@@ -519,6 +550,7 @@ int main(int argc, char **argv)
         make_big_directory();
     measure_warm(empty, floor_object);
     measure_cold(empty);
+    measure_posting(empty);
     count_calls(empty);
     look_at_once();
     measure_crowd();
