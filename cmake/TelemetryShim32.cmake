@@ -6,6 +6,7 @@ include(CheckCSourceCompiles)
 
 option(TELEMETRY_32BIT "Build the shim for 32-bit programs, too, where the compiler can" ON)
 
+unset(TELEMETRY_HAVE_32BIT CACHE) # a package may have been installed, or removed
 set(CMAKE_REQUIRED_FLAGS -m32)
 check_c_source_compiles("
     #ifndef __i386__

@@ -88,10 +88,13 @@ static void close_run(struct tel_recorder *recorder, const struct tel_ending *en
 
 /* --- the shim -------------------------------------------------------------------------------- */
 
-/* The loader separates LD_PRELOAD at these, and expands the last (ld.so(8)). */
+/* The loader separates LD_PRELOAD at these, and expands the last (ld.so(8)): as it is meant to only in
+ * "$LIB". */
 static bool fits_preload(const char *path)
 {
-    return strpbrk(path, " :$") == NULL;
+    const char *at = strpbrk(path, " :$");
+
+    return at == NULL || (strncmp(at, "$LIB/", 5) == 0 && strpbrk(at + 1, " :$") == NULL);
 }
 
 static bool names_shim(struct tel_str entry)
@@ -113,12 +116,16 @@ static bool is_preloaded(struct tel_str list)
     return false;
 }
 
-/* A loader of another architecture complains on standard error of an object that it cannot load. */
-static bool takes_objects(const char *path)
+/* What to preload into the command. A loader of another architecture complains on standard error of an object
+ * that it cannot load; one of 32 bits finds its own by "$LIB", which musl's does not know. False when there is
+ * nothing for it. */
+static bool choose_shim(const char *command, char shim[TEL_PATH_MAX])
 {
-    struct elf_facts facts;
+    struct elf_facts facts = {0};
 
-    return elf_file_inspect(path, &facts, NULL) < 0 || !facts.is_elf || facts.is_native;
+    if (elf_file_inspect(command, &facts, NULL) < 0 || !facts.is_elf || facts.is_native)
+        return program_find_shim(shim);
+    return facts.is_twin && !facts.is_musl && program_find_shims(shim);
 }
 
 static void preload(struct request *request)
@@ -129,11 +136,11 @@ static void preload(struct request *request)
     char *list;
     int len;
 
-    if (request->no_preload || is_preloaded(others) || !takes_objects(request->path))
+    if (request->no_preload || is_preloaded(others))
         return;
     if (request->shim != NULL)
         snprintf(shim, sizeof shim, "%s", request->shim);
-    else if (!program_find_shim(shim))
+    else if (!choose_shim(request->path, shim))
         return;
     if (!fits_preload(shim)) {
         if (!request->quiet)

@@ -181,5 +181,7 @@ void doctor_check_shim(struct doctor *doctor)
     else
         doctor_fail(doctor, "install it: 'tools/dev install' in the source tree",
                     SHIM_NAME " is neither beside this program nor at %s", path);
+    if (program_find_shims(path))
+        doctor_ok("%s, for 32-bit programs, too", path);
     check_preload(doctor);
 }

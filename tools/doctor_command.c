@@ -8,7 +8,6 @@
 #include "exit_status.h"
 #include "program.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -119,30 +118,40 @@ static const char *privilege_of(const char *path)
 
 /* --- the program ----------------------------------------------------------------------------- */
 
-/* Word size aside, of this machine: its kernel executes them, and their loader reads LD_PRELOAD. */
-static bool is_32_bit_twin(const struct elf_facts *facts)
-{
-#if defined(__x86_64__)
-    return facts->machine == EM_386 && !facts->is_64_bit;
-#else
-    return facts->machine == EM_ARM && !facts->is_64_bit;
-#endif
-}
-
 static void report_foreign(struct doctor *doctor, const char *path, const struct elf_facts *facts)
 {
     char memory[32];
 
-    if (is_32_bit_twin(facts))
-        doctor_fail(doctor,
-                    USE_EXEC "; $LIB in LD_PRELOAD and an empty 32-bit object keep its loader "
-                             "quiet (docs/deployment.md)",
-                    "%s is for %s: its loader says on standard error that a 64-bit shim 'cannot be "
-                    "preloaded (wrong ELF class)', and goes on without it",
-                    path, elf_machine_name(facts, memory));
+    if (facts->is_twin)
+        doctor_fail(
+            doctor,
+            USE_EXEC "; or install a shim for it: 'tools/dev install' builds one where the "
+                     "compiler makes 32-bit programs (Debian: gcc-multilib)",
+            "%s is for %s, and there is no shim for it: its loader says on standard error "
+            "that a 64-bit shim 'cannot be preloaded (wrong ELF class)', and goes on without "
+            "it",
+            path, elf_machine_name(facts, memory));
     else
         doctor_fail(doctor, USE_EXEC, "%s is for %s; the shim is for this machine's own programs",
                     path, elf_machine_name(facts, memory));
+}
+
+static bool has_shim(const struct elf_facts *facts)
+{
+    char shims[TEL_PATH_MAX];
+
+    return facts->is_twin && !facts->is_musl && program_find_shims(shims);
+}
+
+/* By its own shim. */
+static void report_twin(const char *path, const struct elf_facts *facts)
+{
+    char memory[32];
+
+    doctor_ok("%s would be recorded, by the shim for %s, where LD_PRELOAD has $LIB in its path or "
+              "no path at "
+              "all",
+              path, elf_machine_name(facts, memory));
 }
 
 static void report_native(struct doctor *doctor, const char *path, const struct elf_facts *facts)
@@ -158,6 +167,8 @@ static void report_native(struct doctor *doctor, const char *path, const struct 
                     facts->is_go ? " (Go)" : "");
     else if (!facts->needs_libc && facts->is_go)
         doctor_fail(doctor, USE_EXEC, "%s is a Go program without libc", path);
+    else if (facts->is_twin)
+        report_twin(path, facts);
     else if (facts->is_musl)
         doctor_ok("%s would be recorded; it is linked with musl, so its exit code is known from %s",
                   path, tel_exit_pidfd_works() ? "the kernel" : "'telemetry exec' only");
@@ -176,7 +187,7 @@ static void report_program(struct doctor *doctor, const char *path)
     else if (!facts.is_elf)
         doctor_ok("%s is no program that the kernel knows: a shell executes it, and is recorded",
                   path);
-    else if (!facts.is_native)
+    else if (!facts.is_native && !has_shim(&facts))
         report_foreign(doctor, path, &facts);
     else
         report_native(doctor, path, &facts);
@@ -280,12 +291,15 @@ static void report_names(const struct doctor *doctor, char **argv, const char *p
                 (int)job.len, job.ptr);
 }
 
-static void report_how(char **argv)
+static void report_how(char **argv, const char *program)
 {
+    struct elf_facts facts = {0};
     char shim[TEL_PATH_MAX];
+    const bool is_twin = elf_file_inspect(program, &facts, NULL) == 0 && facts.is_twin;
+    const char *quote = is_twin ? "'" : ""; /* "$LIB" is for the loader, not for the shell */
 
-    if (program_find_shim(shim))
-        doctor_note("to record it: LD_PRELOAD=%s %s%s", shim, argv[0],
+    if (is_twin ? program_find_shims(shim) : program_find_shim(shim))
+        doctor_note("to record it: LD_PRELOAD=%s%s%s %s%s", quote, shim, quote, argv[0],
                     argv[1] != NULL ? " ..." : "");
 }
 
@@ -313,5 +327,5 @@ void doctor_check_command(struct doctor *doctor, char **argv)
     report_program(doctor, program);
     report_names(doctor, argv, path);
     if (doctor->problems == before)
-        report_how(argv);
+        report_how(argv, program);
 }

@@ -1,10 +1,10 @@
-/* See elf_file.h. Only files of our own word size and byte order are looked into. */
+/* See elf_file.h. Only files of this machine and byte order are looked into. Headers of 32 bits are kept in
+ * their form of 64. */
 #include "elf_file.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +16,15 @@ enum { HEADERS_MAX = 256, DYNAMIC_MAX = 2048, NOTES_MAX = 4096, NAME_MAX_LEN = 2
 
 struct elf_file {
     int fd;
-    ElfW(Phdr) headers[HEADERS_MAX];
+    bool narrow; /* 32 bits */
+    Elf64_Phdr headers[HEADERS_MAX];
     size_t count;
 };
 
-static ElfW(Half) own_machine(void)
+static Elf64_Half own_machine(void)
 {
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    ElfW(Ehdr) header = {0};
+    Elf64_Ehdr header = {0};
 
     if (fd < 0)
         return EM_NONE;
@@ -54,7 +55,7 @@ static void read_text(int fd, char *out, size_t cap, uint64_t offset)
 static bool offset_of(const struct elf_file *file, uint64_t address, uint64_t *offset)
 {
     for (size_t i = 0; i < file->count; i++) {
-        const ElfW(Phdr) *part = &file->headers[i];
+        const Elf64_Phdr *part = &file->headers[i];
 
         if (part->p_type == PT_LOAD && address >= part->p_vaddr &&
             address - part->p_vaddr < part->p_filesz) {
@@ -78,18 +79,33 @@ static void take_needed(const struct elf_file *file, uint64_t offset, struct elf
     }
 }
 
-static void read_dynamic(const struct elf_file *file, const ElfW(Phdr) * part,
+/* As many entries as fit; those of 32 bits are spread out from the last on. */
+static size_t read_entries(const struct elf_file *file, const Elf64_Phdr *part, Elf64_Dyn *entries)
+{
+    const size_t size = file->narrow ? sizeof(Elf32_Dyn) : sizeof *entries;
+    const size_t room = DYNAMIC_MAX * size;
+    const size_t wanted = part->p_filesz < room ? part->p_filesz : room;
+    const size_t count = read_at(file->fd, entries, wanted, part->p_offset) / size;
+
+    for (size_t i = count; file->narrow && i-- > 0;) {
+        Elf32_Dyn entry;
+
+        memcpy(&entry, (const char *)entries + i * sizeof entry, sizeof entry);
+        entries[i] = (Elf64_Dyn){.d_tag = entry.d_tag, .d_un.d_val = entry.d_un.d_val};
+    }
+    return count;
+}
+
+static void read_dynamic(const struct elf_file *file, const Elf64_Phdr *part,
                          struct elf_facts *facts)
 {
-    const size_t room = DYNAMIC_MAX * sizeof(ElfW(Dyn));
-    const size_t wanted = part->p_filesz < room ? part->p_filesz : room;
-    ElfW(Dyn) *entries = malloc(room);
+    Elf64_Dyn *entries = malloc(DYNAMIC_MAX * sizeof *entries);
     uint64_t names = 0;
     size_t count;
 
     if (entries == NULL)
         return;
-    count = read_at(file->fd, entries, wanted, part->p_offset) / sizeof *entries;
+    count = read_entries(file, part, entries);
     for (size_t i = 0; i < count; i++)
         if (entries[i].d_tag == DT_STRTAB && !offset_of(file, entries[i].d_un.d_ptr, &names))
             names = 0;
@@ -105,13 +121,12 @@ static size_t aligned(size_t len)
 }
 
 /* Go's linker leaves a note named "Go": the build id. */
-static void read_notes(const struct elf_file *file, const ElfW(Phdr) * part,
-                       struct elf_facts *facts)
+static void read_notes(const struct elf_file *file, const Elf64_Phdr *part, struct elf_facts *facts)
 {
     unsigned char memory[NOTES_MAX];
     const size_t wanted = part->p_filesz < sizeof memory ? part->p_filesz : sizeof memory;
     const size_t len = read_at(file->fd, memory, wanted, part->p_offset);
-    ElfW(Nhdr) note;
+    Elf64_Nhdr note; /* the same in both word sizes */
 
     for (size_t at = 0; at + sizeof note + 4 <= len;) {
         memcpy(&note, memory + at, sizeof note);
@@ -127,7 +142,7 @@ static void read_notes(const struct elf_file *file, const ElfW(Phdr) * part,
 static void read_parts(const struct elf_file *file, struct elf_facts *facts)
 {
     for (size_t i = 0; i < file->count; i++) {
-        const ElfW(Phdr) *part = &file->headers[i];
+        const Elf64_Phdr *part = &file->headers[i];
 
         if (part->p_type == PT_INTERP) {
             facts->has_loader = true;
@@ -141,27 +156,61 @@ static void read_parts(const struct elf_file *file, struct elf_facts *facts)
     }
 }
 
+static Elf64_Phdr widened(const Elf32_Phdr *part)
+{
+    return (Elf64_Phdr){.p_type = part->p_type,
+                        .p_offset = part->p_offset,
+                        .p_vaddr = part->p_vaddr,
+                        .p_filesz = part->p_filesz};
+}
+
+static void read_headers(struct elf_file *file, uint64_t offset, size_t size, size_t count)
+{
+    Elf32_Phdr narrow[HEADERS_MAX];
+
+    if (size != (file->narrow ? sizeof narrow[0] : sizeof file->headers[0]))
+        return;
+    if (count > HEADERS_MAX)
+        count = HEADERS_MAX;
+    file->count =
+        read_at(file->fd, file->narrow ? (void *)narrow : file->headers, count * size, offset) /
+        size;
+    for (size_t i = 0; file->narrow && i < file->count; i++)
+        file->headers[i] = widened(&narrow[i]);
+}
+
+/* Whose kernel executes the other's programs, and has loaders of both kinds. */
+static bool is_twin(unsigned machine, unsigned own)
+{
+    return (machine == EM_386 && own == EM_X86_64) || (machine == EM_ARM && own == EM_AARCH64);
+}
+
 static void inspect(int fd, struct elf_facts *facts)
 {
-    ElfW(Ehdr) own = {0};
+    union {
+        Elf64_Ehdr wide;
+        Elf32_Ehdr narrow;
+    } own = {0};
+    const unsigned char *ident = own.wide.e_ident;
     struct elf_file file = {.fd = fd};
     const size_t got = read_at(fd, &own, sizeof own, 0);
-    size_t count;
 
-    if (got < EI_NIDENT + 4 || memcmp(own.e_ident, ELFMAG, SELFMAG) != 0)
+    if (got < EI_NIDENT + 4 || memcmp(ident, ELFMAG, SELFMAG) != 0)
         return;
     facts->is_elf = true;
-    facts->is_64_bit = own.e_ident[EI_CLASS] == ELFCLASS64;
-    facts->machine = own.e_machine; /* at the same place in both word sizes */
-    facts->is_native = got == sizeof own && own.e_machine == own_machine() &&
-                       own.e_ident[EI_CLASS] == (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) &&
-                       own.e_ident[EI_DATA] ==
-                           (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB);
-    if (!facts->is_native || own.e_phentsize != sizeof(ElfW(Phdr)))
+    facts->is_64_bit = ident[EI_CLASS] == ELFCLASS64;
+    facts->machine = own.wide.e_machine; /* at the same place in both word sizes */
+    if (ident[EI_DATA] != (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB))
         return;
-    count = own.e_phnum < HEADERS_MAX ? own.e_phnum : HEADERS_MAX;
-    file.count = read_at(fd, file.headers, count * sizeof file.headers[0], own.e_phoff) /
-                 sizeof file.headers[0];
+    facts->is_native =
+        got == sizeof own.wide && facts->is_64_bit && facts->machine == own_machine();
+    facts->is_twin =
+        got >= sizeof own.narrow && !facts->is_64_bit && is_twin(facts->machine, own_machine());
+    file.narrow = facts->is_twin;
+    if (facts->is_native)
+        read_headers(&file, own.wide.e_phoff, own.wide.e_phentsize, own.wide.e_phnum);
+    else if (facts->is_twin)
+        read_headers(&file, own.narrow.e_phoff, own.narrow.e_phentsize, own.narrow.e_phnum);
     read_parts(&file, facts);
 }
 

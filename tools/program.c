@@ -17,6 +17,11 @@
 #define TELEMETRY_MULTIARCH "lib"
 #endif
 
+#ifndef TELEMETRY_LIBDIR32
+#define TELEMETRY_LIBDIR32 "" /* there is no shim for 32-bit programs */
+#define TELEMETRY_LOADER_LIBDIR ""
+#endif
+
 /* confstr(_CS_PATH), as execvp takes it. */
 #define DEFAULT_PATH "/bin:/usr/bin"
 
@@ -133,4 +138,34 @@ bool program_find_shim(char out[TEL_PATH_MAX])
     };
 
     return find_part(beside, sizeof beside / sizeof beside[0], TELEMETRY_SHIM_PATH, R_OK, out);
+}
+
+/* {above}/{before}/{library}/libtelemetry_auto.so */
+static bool is_shim_in(struct tel_str above, const char *before, const char *library)
+{
+    char rest[256];
+    char path[TEL_PATH_MAX];
+
+    snprintf(rest, sizeof rest, "%s%s/%s", before, library, SHIM_NAME);
+    return join(path, above, rest) && access(path, R_OK) == 0;
+}
+
+bool program_find_shims(char out[TEL_PATH_MAX])
+{
+    static const char *const places[] = {"preload/" /* the build tree */, ""};
+    char self[TEL_PATH_MAX];
+    struct tel_str above;
+
+    if (TELEMETRY_LIBDIR32[0] == '\0' || !program_self(self, sizeof self))
+        return false;
+    above = parent_of(parent_of(tel_str_from(self)));
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        char rest[64];
+
+        snprintf(rest, sizeof rest, "%s$LIB/%s", places[i], SHIM_NAME);
+        if (is_shim_in(above, places[i], TELEMETRY_LOADER_LIBDIR) &&
+            is_shim_in(above, places[i], TELEMETRY_LIBDIR32))
+            return join(out, above, rest);
+    }
+    return false;
 }

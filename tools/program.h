@@ -18,6 +18,10 @@ bool program_self(char *out, size_t cap);
  * where it was configured to be installed. False when there is none. */
 bool program_find_shim(char out[TEL_PATH_MAX]);
 
+/* Likewise those for both word sizes, by one path with "$LIB" in it, which each glibc's loader replaces by its
+ * own directory. False when there is none for 32 bits. */
+bool program_find_shims(char out[TEL_PATH_MAX]);
+
 /* The program that posts runs to the remote API, likewise. */
 bool program_find_poster(char out[TEL_PATH_MAX]);
 

@@ -508,11 +508,35 @@ Test(doctor_command, of_another_machine)
     program.header.e_machine = EM_S390;
     write_elf(path, &program);
     assert_problem(doctor_on(path), "FAIL", "is for IBM Z", "telemetry exec --");
-    program.header.e_machine = EM_386;
-    program.header.e_ident[EI_CLASS] = ELFCLASS32;
-    write_elf(path, &program);
-    assert_problem(doctor_on(path), "FAIL", "is for 32-bit x86", "telemetry exec --");
-    cr_expect(contains(doctor_on(path).out, "wrong ELF class"), "its loader will complain");
+}
+
+/* As it is where it has been installed without a shim for 32-bit programs. */
+static struct run_result installed_doctor_on(const char *command)
+{
+    const char *bin = text("%s/bin", test_dir());
+    const char *cli = text("%s/telemetry", bin);
+
+    mkdir(bin, 0755);
+    mkdir(text("%s/lib", test_dir()), 0755);
+    cr_assert_eq(run(LIST("cp", cli_path(), cli), NULL).status, 0);
+    cr_assert_eq(run(LIST("cp", shim_path(), text("%s/lib", test_dir())), NULL).status, 0);
+    return run(LIST(cli, "doctor", "--", command), base_env());
+}
+
+Test(doctor_command, of_32_bits)
+{
+    const char *shims = shims_path();
+    const char *path = fixture_path("plain_32");
+    const struct run_result result = doctor_on(path);
+
+    assert_well(result);
+    cr_expect(contains(result.out, "plain_32 would be recorded, by the shim for 32-bit x86"), "%s",
+              result.out);
+    cr_expect(contains(result.out, text("LD_PRELOAD='%s' ", shims)), "%s", result.out);
+    assert_problem(doctor_on(fixture_path("plain_32_static")), "FAIL", "is statically linked",
+                   "telemetry exec --");
+    assert_problem(installed_doctor_on(path), "FAIL", "is for 32-bit x86, and there is no shim",
+                   "gcc-multilib");
 }
 
 Test(doctor_command, a_truncated_program_is_no_trouble)

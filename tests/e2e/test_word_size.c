@@ -195,6 +195,26 @@ Test(word_size, behind_a_system_call_filter)
     }
 }
 
+/* Its loader finds the shim that it can load, and that of what it executes the other. The shim has seen
+ * these ends: the kernel alone would not know their cost. */
+Test(word_size, telemetry_exec)
+{
+    const char *const costs =
+        "SELECT exit_code, max_rss_kib > 0 FROM run_process ORDER BY start_boot_ns";
+    struct run_result result;
+
+    shims_path();
+    result = run(LIST(cli_path(), "exec", "--", fixture_path("plain_32"), "3"), base_env());
+    cr_expect_eq(result.status, 3);
+    cr_expect_str_eq(result.err, "");
+    result =
+        run(LIST(cli_path(), "exec", "--", fixture_path("shape_32"), "exec-chain"), base_env());
+    cr_expect_eq(result.status, 7);
+    cr_expect_str_eq(result.err, "");
+    cr_expect(all_ended(base_dir(), 2));
+    cr_expect_str_eq(sql_text(base_dir(), costs), "3|1\n7|1", "%s", sql_text(base_dir(), costs));
+}
+
 /* --- numbers of more than 32 bits ---------------------------------------------------------------- */
 
 enum { TAIL = 8192 };

@@ -74,6 +74,22 @@ row ctypes 'success||4 pages|0|4|0|||manual'
 row wrapped 'failed|exit code 3||0|0|0|||scheduler'
 grep -q '"event_type": "file"' "$TELEMETRY_BASE_DIR"/raw/*.ndjson || fail 'no event'
 
+# --- programs of 32 bits, and what they start -----------------------------------------------------
+if [ -e "$build/shim32/libtelemetry_auto.so" ]; then
+    printf '#include <stdlib.h>\nint main(int c, char **v)\n{ return c > 1 ? system(v[1]) >> 8 : 3; }\n' \
+        >"$work/narrow.c"
+    gcc -m32 -o "$work/narrow" "$work/narrow.c"
+    # The loader's, not the shell's.
+    # shellcheck disable=SC2016
+    preload=$prefix'/$LIB/libtelemetry_auto.so'
+    TELEMETRY_JOB_NAME=narrow LD_PRELOAD=$preload "$work/narrow" 2>"$work/err" || :
+    row narrow 'failed|exit code 3||0|0|0|||manual'
+    TELEMETRY_JOB_NAME=mixed LD_PRELOAD=$preload sh -c "'$work/narrow' '$work/narrow; exit 5'" \
+        2>>"$work/err" || :
+    row mixed 'failed|exit code 5||0|0|0|||manual'
+    [ ! -s "$work/err" ] || fail "a loader says $(cat "$work/err")"
+fi
+
 # --- find_package -------------------------------------------------------------------------------
 mkdir "$work/project"
 cat >"$work/project/CMakeLists.txt" <<END
