@@ -73,7 +73,15 @@ bool host_has(const char *what)
 
 /* --- the program --------------------------------------------------------------------------------- */
 
-/* LD_PRELOAD, where '%' stands for the shim: without it, the other objects are left. */
+static const char *object_of(const char *pattern, size_t len)
+{
+    if (*pattern == '%')
+        return shim_path();
+    return *pattern == '&' ? shims_path() : text("%.*s", (int)len, pattern);
+}
+
+/* LD_PRELOAD, where '%' stands for the shim, and '&' for that of each word size: without them, the other
+ * objects are left. */
 static const char *preload_of(const struct row *row, bool bare)
 {
     const char *pattern = row->preload != NULL ? row->preload : "%";
@@ -81,11 +89,11 @@ static const char *preload_of(const struct row *row, bool bare)
 
     while (*pattern != '\0') {
         const size_t len = strcspn(pattern, ":");
-        const bool shim = *pattern == '%';
+        const bool shim = *pattern == '%' || *pattern == '&';
 
         if (!shim || !bare)
-            out = text("%s%s%.*s", out, out[strlen(out) - 1] != '=' ? ":" : "",
-                       shim ? (int)strlen(shim_path()) : (int)len, shim ? shim_path() : pattern);
+            out = text("%s%s%s", out, out[strlen(out) - 1] != '=' ? ":" : "",
+                       object_of(pattern, len));
         pattern += len + (pattern[len] == ':');
     }
     return out;

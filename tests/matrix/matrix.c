@@ -17,8 +17,8 @@
 #include "show.h"
 #include "support/recording.h"
 
-static const struct theme *const themes[] = {&shells,    &runtimes, &tools, &servers,
-                                             &libraries, &shapes,   &limits};
+static const struct theme *const themes[] = {&shells,    &runtimes, &tools,  &servers,
+                                             &libraries, &shapes,   &narrow, &limits};
 
 enum { THEMES = sizeof themes / sizeof themes[0] };
 

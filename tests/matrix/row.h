@@ -28,7 +28,8 @@ struct row {
     void (*prepare)(int arg); /* in the process itself, before it executes the program */
     int arg;
     const char *const *env; /* more environment, "NAME=value" */
-    const char *preload;    /* LD_PRELOAD, '%' standing for the shim; NULL: the shim alone */
+    const char *preload;    /* LD_PRELOAD, '%' standing for the shim, '&' for that of
+                               each word size; NULL: the shim alone */
     const char *shows;      /* a file that it makes, to be shown like its output */
     int timeout_ms;         /* 0: 30 s */
     bool slow;              /* not also run with a collector that is already there */
@@ -62,6 +63,7 @@ void without_cores(int arg);
 
 extern const struct theme libraries;
 extern const struct theme limits;
+extern const struct theme narrow;
 extern const struct theme runtimes;
 extern const struct theme servers;
 extern const struct theme shapes;
