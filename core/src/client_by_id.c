@@ -133,6 +133,7 @@ static int end(telemetry_client *client, const char *run_id, enum telemetry_stat
     struct tel_client_ending ending = {.run_id = tel_str_from(run_id),
                                        .in_journal = true,
                                        .box = &box,
+                                       .by_id = true,
                                        .status = verdict,
                                        .summary = summary};
     int status;

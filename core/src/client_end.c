@@ -156,6 +156,8 @@ static int append(telemetry_client *client, const struct tel_client_ending *endi
     return status;
 }
 
+/* --- two who end one run ---------------------------------------------------------------------- */
+
 static void discard(struct tel_mailbox *box)
 {
     if (box->fd >= 0)
@@ -163,23 +165,76 @@ static void discard(struct tel_mailbox *box)
     tel_mailbox_close(box);
 }
 
-static int write_end(telemetry_client *client, const struct tel_client_ending *ending,
+/* seal: the owner of the handle is told. Without room for that on the disk, it is not. */
+static void finish_mailbox(struct tel_mailbox *box, bool seal, struct tel_str text)
+{
+    if (seal && tel_mailbox_seal(box, text, NULL) == 0)
+        tel_mailbox_close(box);
+    else
+        discard(box);
+}
+
+/* Whoever ended the run by its id has looked for its end before our line was there. Theirs, accepted first,
+ * has to be the last one. */
+static int restore(telemetry_client *client, const struct tel_client_ending *ending,
+                   const struct tel_mailbox *box, struct tel_journal_pos *pos,
+                   struct tel_error *err)
+{
+    char *memory;
+    struct tel_str lines;
+    struct tel_str line;
+    int status = tel_mailbox_read(box, &memory, &lines, NULL);
+
+    if (status == 0 && tel_mailbox_is_sealed(lines, &line)) {
+        append(client, ending, line, pos, NULL);
+        tel_mailbox_remove(box);
+        status = tel_client_refuse_ended(err);
+    } else {
+        status = 0;
+    }
+    free(memory);
+    return status;
+}
+
+/* The owner of a handle, who found no mailbox before, and has appended the end line to the journal. */
+static int give_way(telemetry_client *client, const struct tel_client_ending *ending,
+                    struct tel_journal_pos *pos, struct tel_error *err)
+{
+    const struct tel_datadir *dir = &client->recorder->dir;
+    struct tel_mailbox box;
+    int status = 0;
+
+    if (!tel_mailbox_exists(dir, ending->run_id) ||
+        tel_mailbox_open(&box, dir, ending->run_id, TEL_MAILBOX_TAKE, TEL_CLIENT_PATIENCE_MS,
+                         NULL) < 0)
+        return 0;
+    status = restore(client, ending, &box, pos, err);
+    tel_mailbox_close(&box);
+    return status;
+}
+
+/* --- the line --------------------------------------------------------------------------------- */
+
+static int write_end(telemetry_client *client, const struct tel_client_ending *ending, bool seal,
                      struct tel_str text, struct tel_error *err)
 {
     struct tel_journal_pos pos = ending->pos;
     struct tel_error journal_err = {0};
     const bool appended = append(client, ending, text, &pos, &journal_err) == 0;
-
+    int refused = 0;
     int status;
 
     if (appended) {
-        discard(ending->box); /* before anybody is asked: it has been taken in */
-        return tel_client_commit(client, ending->run_id, &pos, TEL_STR_NONE, err);
+        if (ending->box->fd < 0)
+            refused = give_way(client, ending, &pos, err);
+        finish_mailbox(ending->box, seal, text); /* before anybody is asked: it has been taken in */
+        status = tel_client_commit(client, ending->run_id, &pos, TEL_STR_NONE, err);
+        return refused < 0 ? refused : status;
     }
     status = tel_client_commit(client, ending->run_id, &pos, text, NULL);
     if (status < 0)
         return tel_fail(err, journal_err.code, journal_err.message, NULL);
-    discard(ending->box);
+    finish_mailbox(ending->box, seal, text);
     return 0;
 }
 
@@ -190,16 +245,19 @@ int tel_client_end(telemetry_client *client, const struct tel_client_ending *end
     char *memory = NULL;
     struct tel_str said;
     struct tel_str text;
+    struct tel_str line;
     struct tel_buf out;
     int status = space == NULL ? tel_fail_sys(err, -ENOMEM, "cannot end the run", NULL)
                                : read_said(ending, &memory, &said, err);
 
+    if (status == 0 && tel_mailbox_is_sealed(said, &line))
+        status = tel_client_refuse_ended(err);
     if (status == 0) {
         tel_buf_init(&out, space, SPACE);
         status = render(ending, said, &out, &text, err);
     }
     if (status == 0)
-        status = write_end(client, ending, text, err);
+        status = write_end(client, ending, ending->by_id && !tel_mailbox_is_left(said), text, err);
     free(memory);
     free(space);
     return status;

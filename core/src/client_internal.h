@@ -128,13 +128,15 @@ struct tel_client_ending {
     struct tel_journal_pos pos; /* of that line */
     bool in_journal;            /* it lies there */
     struct tel_mailbox *box;    /* locked; fd -1: there is none */
+    bool by_id;                 /* not by the owner of its handle */
     struct tel_str unsaid;      /* values that are in no mailbox */
     enum telemetry_status status;
     const char *summary;
     const struct rusage *self_before; /* NULL: its cost is not known */
     const struct rusage *children_before;
 };
-/* Writes the end line with all that was said, and has it committed; the mailbox is removed. */
+/* Writes the end line with all that was said, and has it committed; the mailbox is removed, or sealed.
+ * TEL_ERR_ENDED: another one has ended the run, which has its line last in the journal. */
 int tel_client_end(telemetry_client *client, const struct tel_client_ending *ending,
                    struct tel_error *err);
 

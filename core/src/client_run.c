@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "take_in.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -308,6 +309,15 @@ static int take_mailbox(telemetry_run *run, struct tel_error *err)
     return status == -ENOENT ? 0 : status;
 }
 
+/* The mailbox was sealed by another process that ended the run. Should an event have come after that, the
+ * run's last line is repeated. */
+static void know_of_end(telemetry_run *run)
+{
+    tel_mailbox_close(&run->box);
+    tel_take_in(&run->client->recorder->dir, tel_str_from(run->id), &run->start, NULL);
+    tel_mailbox_remove(&run->box);
+}
+
 static int end_locked(telemetry_run *run, enum telemetry_status verdict, const char *summary,
                       struct tel_error *err)
 {
@@ -327,6 +337,8 @@ static int end_locked(telemetry_run *run, enum telemetry_status verdict, const c
 
     if (status == 0)
         status = tel_client_end(run->client, &ending, err);
+    if (status == TEL_ERR_ENDED && run->box.fd >= 0)
+        know_of_end(run);
     tel_mailbox_close(&run->box);
     return status;
 }
@@ -372,8 +384,25 @@ int telemetry_run_end(telemetry_run *run, enum telemetry_status status, const ch
     return tel_client_result(err, &own, result);
 }
 
+/* Whoever ends the run by its id need not tell anybody; who has done so already, has told in vain. */
+static void leave(telemetry_run *run)
+{
+    int status;
+
+    if (run->box.fd >= 0)
+        status = tel_mailbox_lock(&run->box, TEL_MAILBOX_SPEAK, TEL_CLIENT_PATIENCE_MS, NULL);
+    else
+        status = tel_mailbox_open(&run->box, &run->client->recorder->dir, tel_str_from(run->id),
+                                  TEL_MAILBOX_SPEAK, TEL_CLIENT_PATIENCE_MS, NULL);
+    if (status == 0 && tel_mailbox_leave(&run->box, NULL) == -ESTALE)
+        know_of_end(run);
+}
+
 void telemetry_run_free(telemetry_run *run)
 {
-    if (run != NULL)
-        free_run(run);
+    if (run == NULL)
+        return;
+    if (tel_client_is_ours(run) && !atomic_load(&run->ended))
+        leave(run);
+    free_run(run);
 }

@@ -118,18 +118,18 @@ static int lock_mailbox(telemetry_run *run, struct tel_error *err)
     return tel_mailbox_lock(&run->box, TEL_MAILBOX_SPEAK, TEL_CLIENT_PATIENCE_MS, err);
 }
 
-/* A mailbox that is gone has been taken in by somebody who has ended the run by its id. */
+/* A mailbox that is gone, or sealed, is the work of somebody who has ended the run by its id. */
 static int say_locked(telemetry_run *run, struct tel_str said, struct tel_error *err)
 {
     int status = lock_mailbox(run, err);
 
-    if (status == -ESTALE)
-        return tel_client_refuse_ended(err);
     if (status == 0) {
         status = tel_mailbox_append(&run->box, said,
                                     run->client->config.durability == TEL_DURABILITY_SYSTEM, err);
         tel_mailbox_unlock(&run->box);
     }
+    if (status == -ESTALE)
+        return tel_client_refuse_ended(err);
     if (status < 0)
         keep_in_memory(run, said);
     return status;

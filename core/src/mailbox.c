@@ -124,22 +124,39 @@ void tel_mailbox_remove(const struct tel_mailbox *box)
     tel_sys_unlinkat(AT_FDCWD, box->path);
 }
 
-/* True when the last line was not taken whole by a full disk. */
-static bool is_torn(int fd)
-{
-    struct stat st;
-    char last = '\n';
+/* No line of another kind ends like this (values.h, runline.h). */
+#define SEAL "{\"ended\": true}\n"
+#define LEFT "{\"left\": true}\n"
 
-    return tel_sys_fstat(fd, &st) == 0 && st.st_size > 0 &&
-           tel_sys_pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
+/* TORN: the last line was not taken whole by a full disk. */
+enum tail { WHOLE, TORN, SEALED };
+
+static enum tail tail_of(int fd)
+{
+    char memory[sizeof SEAL - 1];
+    struct stat st;
+    off_t len = sizeof memory;
+
+    if (tel_sys_fstat(fd, &st) < 0 || st.st_size == 0)
+        return WHOLE;
+    if (len > st.st_size)
+        len = st.st_size;
+    if (tel_sys_pread(fd, memory, (size_t)len, st.st_size - len) != len)
+        return WHOLE;
+    if (len == sizeof memory && memcmp(memory, SEAL, sizeof memory) == 0)
+        return SEALED;
+    return memory[len - 1] == '\n' ? WHOLE : TORN;
 }
 
 int tel_mailbox_append(const struct tel_mailbox *box, struct tel_str line, bool sync,
                        struct tel_error *err)
 {
+    const enum tail tail = tail_of(box->fd);
     ssize_t written = 0;
 
-    if (is_torn(box->fd))
+    if (tail == SEALED)
+        return tel_fail(err, -ESTALE, "the run has ended", NULL);
+    if (tail == TORN)
         written = tel_sys_write_quietly(box->fd, "\n", 1);
     if (written >= 0)
         written = tel_sys_write_quietly(box->fd, line.ptr, line.len);
@@ -148,6 +165,49 @@ int tel_mailbox_append(const struct tel_mailbox *box, struct tel_str line, bool 
     if (written >= 0 && sync)
         written = tel_sys_fdatasync(box->fd);
     return written < 0 ? tel_fail_sys(err, (int)written, "cannot write to ", box->path, NULL) : 0;
+}
+
+int tel_mailbox_seal(const struct tel_mailbox *box, struct tel_str line, struct tel_error *err)
+{
+    const size_t room = line.len + sizeof SEAL;
+    char *memory = malloc(room);
+    struct tel_buf buf;
+    int status;
+
+    if (memory == NULL)
+        return tel_fail_sys(err, -ENOMEM, "cannot write to ", box->path, NULL);
+    tel_buf_init(&buf, memory, room);
+    tel_buf_str(&buf, line);
+    tel_buf_cstr(&buf, SEAL);
+    status = tel_mailbox_append(box, tel_buf_view(&buf), false, err);
+    free(memory);
+    return status;
+}
+
+int tel_mailbox_leave(const struct tel_mailbox *box, struct tel_error *err)
+{
+    return tel_mailbox_append(box, TEL_STR(LEFT), false, err);
+}
+
+bool tel_mailbox_is_sealed(struct tel_str lines, struct tel_str *line)
+{
+    const struct tel_str before = {lines.ptr,
+                                   lines.len < sizeof SEAL ? 0 : lines.len - sizeof SEAL};
+    const size_t end = lines.len - (sizeof SEAL - 1);
+
+    if (lines.len < sizeof SEAL - 1 || !tel_str_is(tel_str_from_pos(lines, end), SEAL))
+        return false;
+    *line = tel_str_from_pos((struct tel_str){lines.ptr, end},
+                             (size_t)(tel_str_find_last(before, '\n') + 1));
+    return true;
+}
+
+bool tel_mailbox_is_left(struct tel_str lines)
+{
+    const char *at =
+        lines.len == 0 ? NULL : memmem(lines.ptr, lines.len, "\n" LEFT, sizeof "\n" LEFT - 1);
+
+    return at != NULL || tel_str_starts(lines, LEFT);
 }
 
 int tel_mailbox_read(const struct tel_mailbox *box, char **memory, struct tel_str *lines,

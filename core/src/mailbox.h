@@ -37,12 +37,22 @@ void tel_mailbox_close(struct tel_mailbox *box);
 /* Removes the file; box stays locked until it is closed. */
 void tel_mailbox_remove(const struct tel_mailbox *box);
 
-/* Appends one line by one write, ending an unfinished one first. sync: to the disk, too. */
+/* Appends one line by one write, ending an unfinished one first. sync: to the disk, too. -ESTALE: it has
+ * been sealed. */
 int tel_mailbox_append(const struct tel_mailbox *box, struct tel_str line, bool sync,
                        struct tel_error *err);
 /* All lines, in memory that is the caller's to free; NULL when there are none. */
 int tel_mailbox_read(const struct tel_mailbox *box, char **memory, struct tel_str *lines,
                      struct tel_error *err);
+
+/* Whoever ends a run by its id leaves the mailbox sealed, with the line that ended the run, for the owner of
+ * its handle to find; unless the owner has left it before. A sealed mailbox holds nothing to be taken in, and
+ * goes when the owner has seen it, or is gone. */
+int tel_mailbox_seal(const struct tel_mailbox *box, struct tel_str line, struct tel_error *err);
+int tel_mailbox_leave(const struct tel_mailbox *box, struct tel_error *err);
+/* Both on what tel_mailbox_read has read. line receives the one that ended the run, within lines. */
+bool tel_mailbox_is_sealed(struct tel_str lines, struct tel_str *line);
+bool tel_mailbox_is_left(struct tel_str lines);
 
 /* True when run_id has a mailbox. One system call. */
 bool tel_mailbox_exists(const struct tel_datadir *dir, struct tel_str run_id);

@@ -86,19 +86,29 @@ static int add_to_journal(struct taking *taking, struct tel_str run_id, struct t
     return status;
 }
 
+/* By the owner of the run's handle, who does not know yet that another process has ended the run. */
+static bool may_be_looked_at(const struct tel_run_facts *facts)
+{
+    return facts->has_process && !tel_run_process_is_gone(facts);
+}
+
 static int take(struct taking *taking, struct tel_str run_id, const struct tel_journal_pos *from,
                 struct tel_error *err)
 {
     char *memory = NULL;
     struct tel_str said;
+    struct tel_str line;
+    bool is_sealed = false;
     int status = tel_run_look_up(taking->dir, run_id, from, &taking->facts, err);
 
     if (status <= 0 || taking->facts.running)
         return status < 0 ? status : 0;
     status = tel_mailbox_read(&taking->box, &memory, &said, err);
-    if (status == 0)
-        status = add_to_journal(taking, run_id, said, err);
-    if (status >= 0)
+    if (status == 0) {
+        is_sealed = tel_mailbox_is_sealed(said, &line);
+        status = add_to_journal(taking, run_id, is_sealed ? TEL_STR_NONE : said, err);
+    }
+    if (status >= 0 && !(is_sealed && may_be_looked_at(&taking->facts)))
         tel_mailbox_remove(&taking->box);
     free(memory);
     return status;

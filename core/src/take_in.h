@@ -7,7 +7,7 @@
 
 /* The run has ended (it is left alone when the journal says otherwise): appends a further run line with
  * what its mailbox holds, or a repeated one when an event lies behind the last, and removes the
- * mailbox. Whatever dies on the way, nothing is lost, and nothing is added twice. `from` lies at or
+ * mailbox, unless it is sealed and its owner may come. Whatever dies on the way, nothing is lost, and nothing is added twice. `from` lies at or
  * before the run's last line, or nowhere when that is not known. 1 a line was appended, 0 nothing to do, negative: try again later. */
 int tel_take_in(const struct tel_datadir *dir, struct tel_str run_id,
                 const struct tel_journal_pos *from, struct tel_error *err);

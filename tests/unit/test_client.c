@@ -17,6 +17,23 @@
 
 static struct telemetry_error err;
 static telemetry_client *client;
+static telemetry_client *second;
+
+/* What happens when a line is about to be appended; NULL: nothing. */
+static void (*before_append)(void);
+
+int __real_tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,
+                              struct tel_journal_pos *pos, struct tel_error *error);
+int __wrap_tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,
+                              struct tel_journal_pos *pos, struct tel_error *error);
+
+int __wrap_tel_journal_append(struct tel_journal_writer *writer, uint32_t date, struct tel_str line,
+                              struct tel_journal_pos *pos, struct tel_error *error)
+{
+    if (before_append != NULL)
+        before_append();
+    return __real_tel_journal_append(writer, date, line, pos, error);
+}
 
 static void set_up(void)
 {
@@ -223,6 +240,85 @@ Test(client, by_id_of_ones_own)
     cr_expect_eq(telemetry_end_by_id(client, "20261122T100000Z-nobody-00000000", TELEMETRY_SUCCESS,
                                      NULL, &err),
                  TELEMETRY_ERR_NOT_FOUND);
+}
+
+static bool has_mailbox(const char *id)
+{
+    return file_exists(text("%s/run/%s.set", test_dir(), id));
+}
+
+/* Whoever ends it by its id is another process, as far as the handle knows. */
+Test(client, the_first_end_counts)
+{
+    telemetry_run *run = begin();
+    const char *id = text("%s", telemetry_run_id(run));
+
+    cr_assert_eq(telemetry_add_by_id(client, id, "items_failed", 1, &err), 0);
+    cr_assert_eq(telemetry_end_by_id(client, id, TELEMETRY_PARTIAL, "theirs", &err), 0);
+    cr_expect_eq(telemetry_run_add(run, "items_failed", 1, &err), TELEMETRY_ERR_ENDED);
+    cr_expect_str_eq(err.message, "the run has ended");
+    cr_expect_eq(telemetry_run_end(run, TELEMETRY_FAILED, "ours", &err), TELEMETRY_ERR_ENDED);
+    cr_expect_str_eq(row("status, error_summary, items_failed"), "partial|theirs|1");
+    cr_expect_not(has_mailbox(id), "the handle's owner knows now");
+    telemetry_run_free(run);
+}
+
+Test(client, an_end_that_the_handle_did_not_see)
+{
+    telemetry_run *run = begin();
+    const char *id = text("%s", telemetry_run_id(run));
+
+    cr_assert_eq(telemetry_end_by_id(client, id, TELEMETRY_SUCCESS, "theirs", &err), 0);
+    cr_assert_eq(telemetry_run_log_event(run, "late", NULL, &err), 0, "that costs no look");
+    cr_expect_eq(telemetry_run_end(run, TELEMETRY_FAILED, "ours", &err), TELEMETRY_ERR_ENDED);
+    cr_expect_str_eq(last_value("output_summary"), "\"theirs\"", "a run line is the last one");
+    cr_expect_not(has_mailbox(id));
+    telemetry_run_free(run);
+}
+
+static const char *ended_meanwhile; /* by its id, when the next line is about to be appended */
+
+static void end_meanwhile(void)
+{
+    const char *id = ended_meanwhile;
+
+    ended_meanwhile = NULL;
+    if (id != NULL)
+        cr_assert_eq(telemetry_end_by_id(second, id, TELEMETRY_PARTIAL, "theirs", &err), 0, "%s",
+                     err.message);
+}
+
+Test(client, two_ends_at_one_moment)
+{
+    struct telemetry_config config = TELEMETRY_CONFIG_INIT;
+    telemetry_run *run = begin();
+
+    config.base_dir = test_dir();
+    second = telemetry_client_open(&config, &err);
+    before_append = end_meanwhile;
+    ended_meanwhile = text("%s", telemetry_run_id(run));
+    cr_expect_eq(telemetry_run_end(run, TELEMETRY_FAILED, "ours", &err), TELEMETRY_ERR_ENDED);
+    cr_expect_str_eq(row("status, error_summary"), "partial|theirs");
+    telemetry_run_free(run);
+    telemetry_client_close(second, 5000, NULL);
+}
+
+Test(client, a_freed_handle_needs_not_be_told)
+{
+    telemetry_run *run = begin();
+    const char *id = text("%s", telemetry_run_id(run));
+
+    telemetry_run_free(run);
+    cr_expect_eq(telemetry_set_by_id(client, id, "product", "p", &err), 0);
+    cr_expect_eq(telemetry_end_by_id(client, id, TELEMETRY_SUCCESS, NULL, &err), 0);
+    cr_expect_str_eq(row("status, product"), "success|p");
+    cr_expect_not(has_mailbox(id));
+    run = begin();
+    id = text("%s", telemetry_run_id(run));
+    cr_expect_eq(telemetry_end_by_id(client, id, TELEMETRY_SUCCESS, NULL, &err), 0);
+    cr_expect(has_mailbox(id), "it has been ended by somebody else");
+    telemetry_run_free(run);
+    cr_expect_not(has_mailbox(id));
 }
 
 Test(client, many_runs_in_one_second_have_ids_of_their_own)

@@ -50,6 +50,37 @@ static const char *lines_of(const struct tel_mailbox *box)
     return copy;
 }
 
+Test(mailbox, a_sealed_one_takes_nothing)
+{
+    struct tel_mailbox box;
+    struct tel_str line;
+
+    cr_assert_eq(open_for(&box, TEL_MAILBOX_END), 0);
+    cr_assert_eq(tel_mailbox_append(&box, TEL_STR("{\"set\": {}}\n"), false, &err), 0);
+    cr_expect_not(tel_mailbox_is_sealed(tel_str_from(lines_of(&box)), &line));
+    cr_assert_eq(tel_mailbox_seal(&box, TEL_STR("{\"status\": \"failed\"}\n"), &err), 0);
+    cr_expect_eq(tel_mailbox_append(&box, TEL_STR("{\"set\": {}}\n"), false, &err), -ESTALE);
+    cr_expect(tel_mailbox_is_sealed(tel_str_from(lines_of(&box)), &line));
+    cr_expect_str_eq(view_text(line), "{\"status\": \"failed\"}\n");
+    cr_expect_not(tel_mailbox_is_left(tel_str_from(lines_of(&box))));
+    tel_mailbox_close(&box);
+    cr_expect_not(tel_mailbox_is_sealed(TEL_STR_NONE, &line));
+}
+
+Test(mailbox, a_handle_that_is_left)
+{
+    struct tel_mailbox box;
+
+    cr_assert_eq(open_for(&box, TEL_MAILBOX_SPEAK), 0);
+    cr_expect_not(tel_mailbox_is_left(tel_str_from(lines_of(&box))));
+    cr_assert_eq(tel_mailbox_leave(&box, &err), 0);
+    cr_expect(tel_mailbox_is_left(tel_str_from(lines_of(&box))));
+    cr_assert_eq(tel_mailbox_append(&box, TEL_STR("{\"set\": {}}\n"), false, &err), 0);
+    cr_assert_eq(tel_mailbox_leave(&box, &err), 0);
+    cr_expect(tel_mailbox_is_left(tel_str_from(lines_of(&box))));
+    tel_mailbox_close(&box);
+}
+
 Test(mailbox, speakers_make_it_and_share_it)
 {
     struct tel_mailbox a;

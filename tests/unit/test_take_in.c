@@ -128,6 +128,30 @@ Test(take_in, the_last_line_is_a_run_line)
     cr_expect_eq(take(), 0);
 }
 
+/* The owner of the run's handle has not heard of the end yet; while it lives, it may ask. */
+Test(take_in, a_sealed_mailbox_is_left_for_its_owner)
+{
+    const struct tel_process self = this_process();
+    struct tel_mailbox box;
+
+    write_line(&dir, changed_line(start_line(RUN, 1), "status", "\"partial\"", "pid",
+                                  text("%d", self.pid), "pidfs_ino",
+                                  text("%llu", (unsigned long long)self.pidfs_ino), "start_ticks",
+                                  text("%llu", (unsigned long long)self.start_ticks), "pid_ns",
+                                  text("%llu", (unsigned long long)self.pid_ns), NULL));
+    say(RUN, "{\"add\": {\"items_succeeded\": 2}}\n");
+    cr_assert_eq(tel_mailbox_open(&box, &dir, TEL_STR(RUN), TEL_MAILBOX_TAKE, 0, &err), 0);
+    cr_assert_eq(tel_mailbox_seal(&box, TEL_STR("{}\n"), &err), 0);
+    tel_mailbox_close(&box);
+    cr_expect_eq(take(), 0, "all of it has been taken in");
+    cr_expect(is_there());
+    write_line(&dir, changed_line(start_line(RUN, 1), "status", "\"partial\"", "pid",
+                                  text("%d", self.pid), "pidfs_ino", "1", "start_ticks", "1",
+                                  "pid_ns", text("%llu", (unsigned long long)self.pid_ns), NULL));
+    cr_expect_eq(take(), 0);
+    cr_expect_not(is_there(), "its process is gone");
+}
+
 Test(take_in, a_speaker_is_waited_for)
 {
     struct tel_mailbox box;
