@@ -235,6 +235,26 @@ Test(post, does_not_wait_for_an_hour)
     cr_expect_eq(http_count(&server), 1);
 }
 
+static bool is_put_off(void *arg)
+{
+    (void)arg;
+    return starts_with(field_of(last_line_of(journal_text(base_dir())), "post_after"), "\"2");
+}
+
+/* Whoever leaves between two attempts says what has been tried. */
+Test(post, a_collector_that_leaves_between_two_attempts, .timeout = 60)
+{
+    const struct http_server server = http_start("429 Retry-After=7\n");
+
+    record_posted(&server, "/bin/true");
+    cr_assert(http_counts(&server, 1));
+    end_collectors(base_dir(), SIGTERM);
+    cr_assert(wait_until(is_put_off, NULL, 20000));
+    cr_assert_eq(telemetry("sync").status, 0);
+    cr_expect_str_eq(run_value(base_dir(), "api_retry_count || (post_after NOT NULL)"), "01",
+                     "the first is no retry");
+}
+
 /* A collector that stays makes the later attempts by itself. */
 Test(post, later_by_a_collector_that_stays, .timeout = 90)
 {

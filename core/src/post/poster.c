@@ -262,6 +262,18 @@ static void begin(struct poster *poster, struct task *task)
         take_answer(poster, task, &(struct tel_http_answer){.error = err.message});
 }
 
+/* Nobody is left to make the next attempt of one that has been tried. */
+static void put_off(struct poster *poster, struct task *task)
+{
+    task->retries--;
+    task->result = (struct tel_post_result){
+        .outcome = TEL_POST_LATER,
+        .retries = task->retries,
+        .after_ns = realtime_ns() + (task->due_ns - now_ns()),
+    };
+    record(poster, task);
+}
+
 static bool has_others_tried(const struct poster *poster, const struct task *task)
 {
     for (const struct task *other = poster->tasks; other != NULL; other = other->next)
@@ -304,7 +316,10 @@ static void begin_due(struct poster *poster)
                 begin(poster, task);
             break;
         case NO_MORE:
-            conclude(poster, task, TEL_POST_LEFT);
+            if (task->tried)
+                put_off(poster, task);
+            else
+                conclude(poster, task, TEL_POST_LEFT);
             break;
         case NOT_YET:
             break;
