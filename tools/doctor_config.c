@@ -1,4 +1,5 @@
 /* telemetry doctor: the configuration, value by value, and what is wrong in the environment. */
+#include "api_target.h"
 #include "base/git.h"
 #include "base/infer.h"
 #include "base/process.h"
@@ -191,12 +192,13 @@ static bool is_secret(const char *name)
     return strcmp(name, "METRICS_API_TOKEN") == 0;
 }
 
-/* "https://user:secret@host/" without what is before the '@'. */
-static struct tel_str without_credentials(struct tel_str url)
+/* Without credentials and query. Lives until the next call. */
+static struct tel_str without_secrets(struct tel_str url)
 {
-    const ptrdiff_t at = tel_str_find_last(url, '@');
+    static char shown[TEL_API_TEXT_MAX];
 
-    return at < 0 ? url : tel_str_from_pos(url, (size_t)at);
+    tel_url_show(url, shown, sizeof shown);
+    return tel_str_from(shown);
 }
 
 static void add_row(struct table *table, const char *name, struct tel_str value, const char *origin)
@@ -216,7 +218,7 @@ static struct tel_str value_of(const struct doctor *doctor, const struct variabl
 
     if (value.ptr != NULL && is_secret(name_of(variable)))
         return TEL_STR("set (not shown)");
-    return variable->var == TEL_VAR_API_URL ? without_credentials(value) : value;
+    return variable->var == TEL_VAR_API_URL ? without_secrets(value) : value;
 }
 
 /* False when it has no value at all. */

@@ -18,11 +18,20 @@ static bool has_scheme(struct tel_str url, const char *scheme)
     return url.len >= len && tel_str_is_nocase((struct tel_str){url.ptr, len}, scheme);
 }
 
+/* With "://"; 0 when there is none. */
+static size_t scheme_length(struct tel_str url)
+{
+    const ptrdiff_t colon = tel_str_find(url, ':');
+
+    if (colon < 0 || !tel_str_starts(tel_str_from_pos(url, (size_t)colon), "://"))
+        return 0;
+    return (size_t)colon + strlen("://");
+}
+
 /* What stands between the scheme and the path, credentials included. */
 static struct tel_str authority_of(struct tel_str url)
 {
-    const ptrdiff_t colon = tel_str_find(url, ':');
-    struct tel_str rest = tel_str_from_pos(url, colon < 0 ? url.len : (size_t)colon + 3);
+    struct tel_str rest = tel_str_from_pos(url, scheme_length(url));
     size_t len = 0;
 
     while (len < rest.len && memchr("/?#", rest.ptr[len], 3) == NULL)
@@ -86,6 +95,25 @@ bool tel_target_is_exposed(const struct tel_target *target)
 {
     return target->token.len > 0 && has_scheme(target->url, "http://") &&
            !is_loopback(host_of(target->url));
+}
+
+void tel_url_show(struct tel_str url, char *out, size_t cap)
+{
+    const struct tel_str authority = authority_of(url);
+    const struct tel_str host = host_of(url);
+    const size_t scheme = scheme_length(url);
+    struct tel_str path = tel_str_from_pos(url, scheme + authority.len);
+    size_t len = 0;
+    struct tel_buf buf;
+
+    while (len < path.len && path.ptr[len] != '?' && path.ptr[len] != '#')
+        len++;
+    path.len = len;
+    tel_buf_init(&buf, out, cap);
+    tel_buf_str(&buf, tel_str_cut_utf8((struct tel_str){url.ptr, scheme}, cap - 1 - buf.len));
+    tel_buf_str(&buf, tel_str_cut_utf8(host, cap - 1 - buf.len));
+    tel_buf_str(&buf, tel_str_cut_utf8(path, cap - 1 - buf.len));
+    tel_buf_terminate(&buf);
 }
 
 void tel_target_show(const struct tel_target *target, char *out, size_t cap)

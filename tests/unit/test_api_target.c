@@ -98,6 +98,30 @@ Test(api_target, a_token_in_the_open)
     cr_expect_not(exposed("http://[::1]:80/x", "t"));
 }
 
+static const char *whole(const char *url)
+{
+    char out[40];
+
+    tel_url_show(tel_str_from(url), out, sizeof out);
+    return text("%s", out);
+}
+
+/* In doctor's table of variables: what is wrong with it is to be seen, but no secret. */
+Test(api_target, what_a_variable_is_shown_as)
+{
+    cr_expect_str_eq(whole("https://user:pw@host.example/x?key=secret"), "https://host.example/x");
+    cr_expect_str_eq(whole("https://host.example/u@b/x?key=secret"), "https://host.example/u@b/x");
+    cr_expect_str_eq(whole("https://host.example:1?key=a@secret"), "https://host.example:1");
+    cr_expect_str_eq(whole("https://host/x#secret"), "https://host/x");
+    cr_expect_str_eq(whole("ftp://user:pw@host/x"), "ftp://host/x");
+    cr_expect_str_eq(whole("user:pw@host:80/x?secret"), "host:80/x");
+    cr_expect_str_eq(whole("127.0.0.1:80/x"), "127.0.0.1:80/x");
+    cr_expect_str_eq(whole(""), "");
+    cr_expect_str_eq(whole("://@?"), "://");
+    cr_expect_str_eq(whole("https://host/a/very/long/path/to/post/to"),
+                     "https://host/a/very/long/path/to/post/t");
+}
+
 static const char *shown(const char *url)
 {
     const struct tel_target target = {tel_str_from(url), TEL_STR_NONE};
