@@ -255,16 +255,25 @@ static int print_due(void *arg, const struct tel_due *due)
     return 0;
 }
 
+static const char posting_is_off[] =
+    "posting is off: see METRICS_API_ENABLED and TELEMETRY_TEST_MODE "
+    "in 'telemetry doctor'";
+
 static void print_target(const struct post *post)
 {
+    const char *problem = tel_target_problem(&post->target);
     char shown[TEL_API_TEXT_MAX];
 
     if (post->target.url.ptr == NULL) {
-        printf("METRICS_API_URL is not set here\n");
-        return;
+        printf("METRICS_API_URL is not set here: set it to where runs are to be posted\n");
+    } else if (problem != NULL) {
+        printf("%s: correct it; until then nothing is posted\n", problem);
+    } else if (!post->context.config.post) {
+        printf("%s\n", posting_is_off);
+    } else {
+        tel_target_show(&post->target, shown, sizeof shown);
+        printf("to %s, %s a token\n", shown, post->target.token.len > 0 ? "with" : "without");
     }
-    tel_target_show(&post->target, shown, sizeof shown);
-    printf("to %s, %s a token\n", shown, post->target.token.len > 0 ? "with" : "without");
 }
 
 static int list_due(const struct post *post)
@@ -277,7 +286,7 @@ static int list_due(const struct post *post)
         complain("%s", err.message);
         return CLI_FAILED;
     }
-    printf("%s would be posted ", human_count(listing.count, "run").text);
+    printf("%s would be posted\n", human_count(listing.count, "run").text);
     print_target(post);
     return CLI_OK;
 }
@@ -316,16 +325,14 @@ static int begin(struct post *post)
     const struct tel_config *config = &post->context.config;
     const char *problem;
 
-    if (config->post)
-        post->target =
-            (struct tel_target){config->value[TEL_VAR_API_URL], config->value[TEL_VAR_API_TOKEN]};
+    post->target =
+        (struct tel_target){config->value[TEL_VAR_API_URL], config->value[TEL_VAR_API_TOKEN]};
     if (post->options->status)
         return print_status(post);
     if (post->options->dry_run)
         return list_due(post);
     if (!config->post && config->value[TEL_VAR_API_URL].ptr != NULL) {
-        complain("posting is off: see METRICS_API_ENABLED and TELEMETRY_TEST_MODE in 'telemetry "
-                 "doctor'");
+        complain("%s", posting_is_off);
         return CLI_FAILED;
     }
     problem = tel_target_problem(&post->target);

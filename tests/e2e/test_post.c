@@ -721,6 +721,45 @@ Test(post, by_hand_without_a_url, .timeout = 60)
     cr_expect(contains(result.err, "posting is off"), "%s", result.err);
 }
 
+static const char *status_with(const char *url)
+{
+    return run(LIST(cli_path(), "post", "--status"),
+               base_env_and(LIST(text("METRICS_API_URL=%s", url))))
+        .out;
+}
+
+Test(post, what_is_wrong_with_a_url, .timeout = 60)
+{
+    const struct http_server server = http_start("500\n");
+    const char *out;
+
+    record_posted(&server, "/bin/true");
+    out = status_with("127.0.0.1:18099/x");
+    cr_expect(contains(out, "METRICS_API_URL does not begin with https:// or http://: correct it"),
+              "%s", out);
+    out = status_with("ftp://h/x");
+    cr_expect(contains(out, "METRICS_API_URL does not begin with https:// or http://: correct it"),
+              "%s", out);
+}
+
+/* As with any other that cannot be used, the run waits for one that can. */
+Test(post, a_url_that_is_too_long, .timeout = 60)
+{
+    const struct http_server server = http_start("200\n");
+    const char *url = text("http://127.0.0.1:1/%03000d", 1);
+    struct run_result result;
+
+    cr_assert_eq(
+        run(LIST("/bin/true"), shim_env_and(base_dir(), LIST(text("METRICS_API_URL=%s", url))))
+            .status,
+        0);
+    cr_expect(contains(status_with(url), "has more than 2048 bytes"), "%s", status_with(url));
+    result = run(LIST(cli_path(), "post"), base_env_and(LIST(text("METRICS_API_URL=%s", url))));
+    cr_expect(contains(result.err, "has more than 2048 bytes"), "%s", result.err);
+    record_posted(&server, "/bin/true");
+    cr_expect(posted("2|2|0"), "%s", sql_text(base_dir(), counts_sql));
+}
+
 Test(post, by_hand_without_the_poster, .timeout = 60)
 {
     const struct http_server server = http_start("500\n");

@@ -237,8 +237,6 @@ static void load_posting(struct tel_config *config)
     const struct tel_str *value = config->value;
 
     config->post = value[TEL_VAR_API_URL].ptr != NULL &&
-                   value[TEL_VAR_API_URL].len <= TEL_API_TEXT_MAX &&
-                   value[TEL_VAR_API_TOKEN].len <= TEL_API_TEXT_MAX &&
                    tel_config_parse_bool(value[TEL_VAR_API_ENABLED]) != 0 &&
                    !tel_str_is_nocase(value[TEL_VAR_TEST_MODE], "mock");
 }

@@ -72,7 +72,7 @@ bool tel_var_is_environment_only(enum tel_var var);
 /* Bounds on what is taken from a variable; longer text is cut at a character. */
 #define TEL_TEXT_MAX 4096         /* summaries and tags, in bytes */
 #define TEL_METRICS_JSON_MAX 8192 /* longer, or not JSON: ignored */
-#define TEL_API_TEXT_MAX 2048     /* URL, token: with longer ones nothing is posted */
+#define TEL_API_TEXT_MAX 2048     /* URL, token: longer ones are not used */
 #define TEL_WAIT_MS_DEFAULT 200
 #define TEL_WAIT_MS_MAX 60000
 

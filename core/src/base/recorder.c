@@ -266,14 +266,20 @@ static struct tel_str line_to_send(const struct tel_recorder *recorder)
     return recorder->in_journal ? (struct tel_str){NULL, 0} : recorder->last_line;
 }
 
+/* A message has no room for longer ones. The run is posted once there is one that can be used. */
+static bool can_be_sent(const struct tel_target *target)
+{
+    return target->url.len <= TEL_API_TEXT_MAX && target->token.len <= TEL_API_TEXT_MAX;
+}
+
 /* Closes fd. */
 static int send_message(const struct tel_recorder *recorder, int fd, struct tel_message *message,
                         int pidfd, struct tel_str line)
 {
     const struct tel_str *value = recorder->config.value;
     const struct tel_target target = {value[TEL_VAR_API_URL], value[TEL_VAR_API_TOKEN]};
-    const int status =
-        tel_proto_send(fd, message, pidfd, line, recorder->config.post ? &target : NULL);
+    const bool with_target = recorder->config.post && can_be_sent(&target);
+    const int status = tel_proto_send(fd, message, pidfd, line, with_target ? &target : NULL);
 
     tel_sys_close(fd);
     return status;
