@@ -45,6 +45,17 @@ Test(auto_api, said_by_a_child)
     expect_said("partial|10|5|0|words \"and\" more");
 }
 
+Test(auto_api, said_by_a_program_of_32_bits)
+{
+    const char *preload = text("LD_PRELOAD=%s", shims_path());
+    const struct run_result result =
+        run(LIST(fixture_path("speak_32")), shim_env_and(base_dir(), LIST(preload)));
+
+    cr_expect_str_eq(result.out, accepted);
+    cr_assert(sql_becomes(base_dir(), "SELECT status FROM agent_runs", "partial"));
+    expect_said("partial|10|5|0|words \"and\" more");
+}
+
 Test(auto_api, nothing_without_the_shim)
 {
     struct run_result result = run(LIST(fixture_path("speak")), base_env());
