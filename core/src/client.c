@@ -58,7 +58,8 @@ static struct telemetry_client *clients;
 
 /* False in the child of a process that, when it forked, had other threads, one of which may have held a
  * lock inside of SQLite, which nobody releases here; or a connection to the database: SQLite counts its file
- * locks by process and file, so a connection of the child would do without those that the parent has. */
+ * locks by process and file, so a connection of the child would do without those that the parent has. Nor
+ * where the host has closed the descriptors of one: SQLite knows them by number only. */
 static atomic_bool database_is_safe = true;
 static bool forks_alone; /* guarded by clients_lock */
 
@@ -66,9 +67,10 @@ int tel_client_may_use_database(struct tel_error *err)
 {
     if (atomic_load(&database_is_safe))
         return 0;
-    return tel_fail(err, TEL_ERR_REFUSED,
-                    "a forked child leaves the database to others, as its parent ",
-                    "had threads, or had it open", NULL);
+    return tel_fail(
+        err, TEL_ERR_REFUSED,
+        "the database is left to others: this is a forked child, whose parent had threads, ",
+        "or had it open; or its descriptors have been closed", NULL);
 }
 
 static void before_fork(void)
@@ -90,12 +92,13 @@ static void after_fork_in_parent(void)
     pthread_mutex_unlock(&clients_lock);
 }
 
-static void forget_database(struct telemetry_client *client)
+void tel_client_forget_database(struct telemetry_client *client)
 {
     if (client->fold == NULL)
         return;
     tel_fold_forget(client->fold);
     client->fold = NULL;
+    tel_kept_fd_close(&client->fold_mark);
     atomic_store(&database_is_safe, false);
 }
 
@@ -105,7 +108,7 @@ static void after_fork_in_child(void)
         pthread_mutex_init(&client->events.lock, NULL);
         pthread_mutex_init(&client->lock, NULL);
         pthread_mutex_init(&client->fold_lock, NULL);
-        forget_database(client);
+        tel_client_forget_database(client);
         client->self_is_stale = true;
         atomic_fetch_add(&client->generation, 1);
     }
@@ -282,7 +285,7 @@ static int load(struct telemetry_client *client, struct tel_error *err)
                                       tel_sys_geteuid(), 0};
     int status;
 
-    tel_process_self(&recorder->self, &client->pidfd);
+    tel_client_know_self(client);
     around.pid_ns = recorder->self.pid_ns;
     recorder->exe = around.exe;
     if (tel_sys_getcwd(recorder->cwd, sizeof recorder->cwd) < 0)
@@ -310,10 +313,9 @@ void tel_client_drop(telemetry_client *client)
     if (atomic_fetch_sub(&client->references, 1) > 1)
         return;
     strike_off(client);
-    tel_fold_close(client->fold);
+    tel_client_close_fold(client);
     tel_event_file_close(&client->events);
-    if (client->pidfd >= 0)
-        tel_sys_close(client->pidfd);
+    tel_kept_fd_close(&client->pidfd);
     if (client->recorder != NULL) {
         tel_conf_file_drop(&client->recorder->file);
         tel_sys_unmap(client->recorder, sizeof *client->recorder);
@@ -335,9 +337,10 @@ static telemetry_client *new_client(void)
     pthread_mutex_init(&client->lock, NULL);
     pthread_mutex_init(&client->fold_lock, NULL);
     pthread_mutex_init(&client->events.lock, NULL);
-    atomic_init(&client->events.fd, -1);
+    tel_kept_fd_init(&client->events.kept);
     atomic_init(&client->references, 1);
-    client->pidfd = -1;
+    tel_kept_fd_init(&client->pidfd);
+    tel_kept_fd_init(&client->fold_mark);
     client->recorder = tel_sys_map(sizeof *client->recorder);
     return client;
 }

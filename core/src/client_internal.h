@@ -6,6 +6,7 @@
 #include "base/recorder.h"
 #include "event_file.h"
 #include "fold.h"
+#include "kept_fd.h"
 #include "mailbox.h"
 #include "telemetry/client.h"
 
@@ -16,7 +17,7 @@
 struct telemetry_client {
     pthread_mutex_t lock;          /* of recorder, and what follows */
     struct tel_recorder *recorder; /* a mapping of its own; dir and file do not change */
-    int pidfd;                     /* of this process, -1 where there is none */
+    struct tel_kept_fd pidfd;      /* of this process */
     bool self_is_stale;            /* this is a forked child: recorder->self is its parent */
     int64_t id_second;             /* ids of the same second count up */
     unsigned id_count;
@@ -33,6 +34,7 @@ struct telemetry_client {
     struct tel_event_file events;
     pthread_mutex_t fold_lock;
     struct tel_fold *fold; /* for when there is no collector */
+    struct tel_kept_fd fold_mark; /* opened just before, and closed by who closes the fold's */
 
     atomic_uint generation; /* which fork: a run of another one is another process's */
     atomic_int references;  /* the caller's, and one of each run */
@@ -49,6 +51,7 @@ struct telemetry_run {
     struct rusage children_before;
     pthread_mutex_t lock;   /* of what follows */
     struct tel_mailbox box; /* open from the first value on */
+    struct tel_kept_fd box_fd;
     char *unsaid;           /* values that the disk did not take */
     size_t unsaid_len;
     struct tel_journal_pos start;
@@ -64,6 +67,15 @@ int tel_client_result(struct telemetry_error *out, const struct tel_error *err, 
 bool tel_client_usable(const telemetry_client *client, struct tel_error *err);
 void tel_client_hold(telemetry_client *client);
 void tel_client_drop(telemetry_client *client);
+
+/* Makes sure that the recorder knows this process, and that its pidfd is there (where the kernel has
+ * those): a forked child is another process than the one that the client was made in. */
+void tel_client_know_self(telemetry_client *client);
+/* Leaves the database to others from now on, without touching what is open of it. */
+void tel_client_forget_database(telemetry_client *client);
+
+/* Opens and locks the run's mailbox, to speak. With the run locked. Errors as tel_mailbox_open and _lock. */
+int tel_client_lock_mailbox(telemetry_run *run, struct tel_error *err);
 
 /* Where the library lies, for the collector to be looked for beside it. */
 bool tel_client_object(char *out, size_t cap);
@@ -105,6 +117,7 @@ int tel_client_put_saying(struct tel_buf *said, const struct tel_client_saying *
 
 /* 0, or why SQLite must not be touched in this process. */
 int tel_client_may_use_database(struct tel_error *err);
+void tel_client_close_fold(telemetry_client *client);
 /* Folds in this process, for at most about busy_ms: -ETIMEDOUT when that was not enough. */
 int tel_client_fold(telemetry_client *client, bool all, int busy_ms, struct tel_error *err);
 /* A run has ended: its line lies at pos, or (line set) is to be appended by the collector. Waits for the

@@ -16,12 +16,35 @@ static int is_late(void *arg)
     return tel_clock_boottime_ns() >= *(const int64_t *)arg;
 }
 
+/* With the lowest number there is: whoever closes those that SQLite opens next closes this one, too. */
+static void mark(telemetry_client *client)
+{
+    const char *const base = client->recorder->dir.base;
+
+    tel_kept_fd_close(&client->fold_mark);
+    tel_kept_fd_set(&client->fold_mark, tel_sys_openat(AT_FDCWD, base, O_PATH | O_DIRECTORY, 0));
+}
+
+void tel_client_close_fold(telemetry_client *client)
+{
+    if (client->fold != NULL && tel_kept_fd_use(&client->fold_mark, NULL) < 0)
+        tel_client_forget_database(client);
+    tel_fold_close(client->fold);
+    tel_kept_fd_close(&client->fold_mark);
+}
+
 static int fold(telemetry_client *client, bool all, int busy_ms, struct tel_error *err)
 {
     const int wait_ms = (int)client->config.wait_ms;
     int64_t deadline = tel_clock_boottime_ns() + busy_ms * NS_PER_MS;
     int status = 0;
 
+    if (client->fold != NULL && tel_kept_fd_use(&client->fold_mark, NULL) < 0)
+        tel_client_forget_database(client);
+    if (tel_client_may_use_database(err) < 0)
+        return TEL_ERR_REFUSED;
+    if (client->fold == NULL)
+        mark(client);
     if (client->fold == NULL)
         status = tel_fold_open(&client->fold, &client->recorder->dir,
                                wait_ms < BUSY_MS_MAX ? wait_ms : BUSY_MS_MAX, err);
@@ -41,8 +64,6 @@ int tel_client_fold(telemetry_client *client, bool all, int busy_ms, struct tel_
 
     if (tel_sys_getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         return tel_fail(err, -EFBIG, "the database is not written under a file size limit", NULL);
-    if (tel_client_may_use_database(err) < 0)
-        return TEL_ERR_REFUSED;
     if (client->recorder->dir.network)
         return tel_fail(err, -EOPNOTSUPP,
                         "on a network filesystem only 'telemetry sync' writes the database", NULL);

@@ -91,14 +91,15 @@ static int find_parent(const telemetry_client *client, const struct telemetry_ru
     return 0;
 }
 
-/* A forked child is another process than the one that the client was made in. */
-static void know_self(telemetry_client *client)
+void tel_client_know_self(telemetry_client *client)
 {
-    if (!client->self_is_stale)
+    int pidfd;
+
+    if (!client->self_is_stale && tel_kept_fd_use(&client->pidfd, NULL) >= 0)
         return;
-    if (client->pidfd >= 0)
-        tel_sys_close(client->pidfd);
-    tel_process_self(&client->recorder->self, &client->pidfd);
+    tel_process_self(&client->recorder->self, &pidfd);
+    tel_kept_fd_close(&client->pidfd);
+    tel_kept_fd_set(&client->pidfd, tel_kept_fd_raise(pidfd));
     client->self_is_stale = false;
 }
 
@@ -165,13 +166,36 @@ static telemetry_run *new_run(telemetry_client *client, struct tel_error *err)
     run->client = client;
     run->generation = atomic_load(&client->generation);
     run->box.fd = -1;
+    tel_kept_fd_init(&run->box_fd);
     pthread_mutex_init(&run->lock, NULL);
     tel_client_hold(client);
     return run;
 }
 
+/* Forgets the mailbox where the host has closed it. With the run locked. */
+static void look_at_mailbox(telemetry_run *run)
+{
+    if (run->box.fd >= 0 && tel_kept_fd_use(&run->box_fd, NULL) < 0)
+        run->box.fd = -1;
+}
+
+int tel_client_lock_mailbox(telemetry_run *run, struct tel_error *err)
+{
+    int status;
+
+    look_at_mailbox(run);
+    if (run->box.fd >= 0)
+        return tel_mailbox_lock(&run->box, TEL_MAILBOX_SPEAK, TEL_CLIENT_PATIENCE_MS, err);
+    status = tel_mailbox_open(&run->box, &run->client->recorder->dir, tel_str_from(run->id),
+                              TEL_MAILBOX_SPEAK, TEL_CLIENT_PATIENCE_MS, err);
+    run->box.fd = tel_kept_fd_raise(run->box.fd);
+    tel_kept_fd_set(&run->box_fd, run->box.fd);
+    return status;
+}
+
 static void free_run(telemetry_run *run)
 {
+    look_at_mailbox(run);
     tel_mailbox_close(&run->box);
     pthread_mutex_destroy(&run->lock);
     free(run->unsaid);
@@ -197,7 +221,8 @@ static telemetry_run *begin(telemetry_client *client, const struct tel_subject *
     tel_sys_getrusage(RUSAGE_CHILDREN, &run->children_before);
     recorder->journal.sync = client->config.durability == TEL_DURABILITY_SYSTEM;
     written = tel_recorder_append(recorder, &journal_err);
-    *watched = tel_recorder_announce(recorder, subject, client->pidfd, NULL) == 0;
+    *watched =
+        tel_recorder_announce(recorder, subject, atomic_load(&client->pidfd.number), NULL) == 0;
     run->in_journal = written == 0;
     run->start = written == 0 ? recorder->owner.start : (struct tel_journal_pos){0};
     if (written == 0 || *watched)
@@ -223,7 +248,7 @@ static telemetry_run *start(telemetry_client *client, const char *agent, const c
     bool watched = true;
 
     pthread_mutex_lock(&client->lock);
-    know_self(client);
+    tel_client_know_self(client);
     if (tel_sys_getcwd(recorder->cwd, sizeof recorder->cwd) < 0)
         memcpy(recorder->cwd, "/", 2);
     if (find_parent(client, options, &subject.parent_run_id, err) == 0 &&
@@ -299,6 +324,7 @@ static int take_mailbox(telemetry_run *run, struct tel_error *err)
     const struct tel_datadir *dir = &run->client->recorder->dir;
     int status;
 
+    look_at_mailbox(run);
     if (run->box.fd >= 0)
         status = tel_mailbox_lock(&run->box, TEL_MAILBOX_TAKE, TEL_CLIENT_PATIENCE_MS, err);
     else
@@ -387,13 +413,8 @@ int telemetry_run_end(telemetry_run *run, enum telemetry_status status, const ch
 /* Whoever ends the run by its id need not tell anybody; who has done so already, has told in vain. */
 static void leave(telemetry_run *run)
 {
-    int status;
+    const int status = tel_client_lock_mailbox(run, NULL);
 
-    if (run->box.fd >= 0)
-        status = tel_mailbox_lock(&run->box, TEL_MAILBOX_SPEAK, TEL_CLIENT_PATIENCE_MS, NULL);
-    else
-        status = tel_mailbox_open(&run->box, &run->client->recorder->dir, tel_str_from(run->id),
-                                  TEL_MAILBOX_SPEAK, TEL_CLIENT_PATIENCE_MS, NULL);
     if (status == 0 && tel_mailbox_leave(&run->box, NULL) == -ESTALE)
         know_of_end(run);
 }

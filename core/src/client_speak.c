@@ -107,21 +107,10 @@ static void keep_in_memory(telemetry_run *run, struct tel_str said)
     run->unsaid_len += said.len;
 }
 
-/* With the run locked. */
-static int lock_mailbox(telemetry_run *run, struct tel_error *err)
-{
-    const struct tel_datadir *dir = &run->client->recorder->dir;
-
-    if (run->box.fd < 0)
-        return tel_mailbox_open(&run->box, dir, tel_str_from(run->id), TEL_MAILBOX_SPEAK,
-                                TEL_CLIENT_PATIENCE_MS, err);
-    return tel_mailbox_lock(&run->box, TEL_MAILBOX_SPEAK, TEL_CLIENT_PATIENCE_MS, err);
-}
-
 /* A mailbox that is gone, or sealed, is the work of somebody who has ended the run by its id. */
 static int say_locked(telemetry_run *run, struct tel_str said, struct tel_error *err)
 {
-    int status = lock_mailbox(run, err);
+    int status = tel_client_lock_mailbox(run, err);
 
     if (status == 0) {
         status = tel_mailbox_append(&run->box, said,

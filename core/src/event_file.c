@@ -4,12 +4,13 @@
 #include "base/sys.h"
 
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { MOMENT_NS = 100000 };
 
 void tel_event_file_init(struct tel_event_file *file, const struct tel_datadir *dir, bool sync)
 {
-    struct rlimit limit;
-
     pthread_mutex_init(&file->lock, NULL);
     file->writer = (struct tel_journal_writer){
         .raw = dir->raw,
@@ -18,32 +19,55 @@ void tel_event_file_init(struct tel_event_file *file, const struct tel_datadir *
         .exclusive = dir->network,
         .max_size = UINT64_MAX,
     };
-    if (tel_sys_getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        file->writer.max_size = limit.rlim_cur;
-    atomic_init(&file->fd, -1);
+    tel_kept_fd_init(&file->kept);
+    atomic_init(&file->looked_ns, 0);
     atomic_init(&file->date, 0);
     atomic_init(&file->suspect, false);
 }
 
 void tel_event_file_close(struct tel_event_file *file)
 {
-    const int fd = atomic_exchange(&file->fd, -1);
-
-    if (fd >= 0)
-        tel_sys_close(fd);
+    tel_kept_fd_close(&file->kept);
     pthread_mutex_destroy(&file->lock);
 }
 
-static bool is_ready(struct tel_event_file *file, uint32_t date)
+static int64_t now_ns(void)
 {
-    return atomic_load(&file->fd) >= 0 && atomic_load(&file->date) >= date &&
-           !atomic_load(&file->suspect);
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* The look at the descriptor costs a third of a write, and is good for a moment: to get a high number in
+ * so little time, a program would have to close ours and open hundreds of files of its own. */
+static bool has_been_looked_at(const struct tel_event_file *file, int64_t now)
+{
+    return tel_kept_fd_is_high(&file->kept) && now - atomic_load(&file->looked_ns) < MOMENT_NS;
+}
+
+/* The descriptor to write a line of that date to, or -1 when it has to be opened first: somebody has closed
+ * it, or taken the file away. */
+static int usable(struct tel_event_file *file, uint32_t date)
+{
+    const int64_t now = now_ns();
+    bool linked = false;
+    int fd;
+
+    if (atomic_load(&file->date) < date || atomic_load(&file->suspect))
+        return -1;
+    if (has_been_looked_at(file, now))
+        return atomic_load(&file->kept.number);
+    fd = tel_kept_fd_use(&file->kept, &linked);
+    if (!linked)
+        return -1;
+    atomic_store(&file->looked_ns, now);
+    return fd;
 }
 
 /* Puts the file of that date behind the number that writers in other threads may be about to use. */
 static int open_anew(struct tel_event_file *file, uint32_t date, struct tel_error *err)
 {
-    const int old = atomic_load(&file->fd);
     int fd;
 
     if (date < atomic_load(&file->date))
@@ -51,29 +75,24 @@ static int open_anew(struct tel_event_file *file, uint32_t date, struct tel_erro
     fd = tel_journal_open_kept(&file->writer, date, err);
     if (fd < 0)
         return fd;
-    if (old < 0) {
-        atomic_store(&file->fd, fd);
-    } else {
-        const int moved = dup3(fd, old, O_CLOEXEC) < 0 ? -errno : 0;
-
-        tel_sys_close(fd);
-        if (moved < 0)
-            return tel_fail_sys(err, moved, "cannot keep the journal open", NULL);
-    }
+    fd = tel_kept_fd_replace(&file->kept, fd);
+    if (fd < 0)
+        return tel_fail_sys(err, fd, "cannot keep the journal open", NULL);
     atomic_store(&file->date, date);
     atomic_store(&file->suspect, false);
-    return 0;
+    return atomic_load(&file->kept.number);
 }
 
-static int make_ready(struct tel_event_file *file, uint32_t date, struct tel_error *err)
+static int make_usable(struct tel_event_file *file, uint32_t date, struct tel_error *err)
 {
-    int status = 0;
+    int fd;
 
     pthread_mutex_lock(&file->lock);
-    if (!is_ready(file, date))
-        status = open_anew(file, date, err);
+    fd = usable(file, date);
+    if (fd < 0)
+        fd = open_anew(file, date, err);
     pthread_mutex_unlock(&file->lock);
-    return status;
+    return fd;
 }
 
 /* Where O_APPEND is no help, every line is written under a lock, with the file opened anew. */
@@ -88,9 +107,13 @@ static int append_on_network(struct tel_event_file *file, uint32_t date, struct 
     return status;
 }
 
-static ssize_t write_line(const struct tel_event_file *file, int fd, struct tel_str line)
+/* A signal that would end the program is not raised. The program may set a limit at any time, and asking
+ * for it costs a third of what blocking the signal does. */
+static ssize_t write_line(int fd, struct tel_str line)
 {
-    if (file->writer.max_size != UINT64_MAX) /* a signal that would end the program is not raised */
+    struct rlimit limit;
+
+    if (tel_sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur != RLIM_INFINITY)
         return tel_sys_write_quietly(fd, line.ptr, line.len);
     return tel_sys_write(fd, line.ptr, line.len);
 }
@@ -98,14 +121,13 @@ static ssize_t write_line(const struct tel_event_file *file, int fd, struct tel_
 /* Writes line, and has it on the disk. The change of day may put another file behind the shared number
  * between the two: a number of one's own stays with the file. Where there is none to spare, there is none
  * for a new file either. */
-static int write_synced(const struct tel_event_file *file, int shared, struct tel_str line,
-                        ssize_t *written)
+static int write_synced(int shared, struct tel_str line, ssize_t *written)
 {
     const int own = fcntl(shared, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     const int fd = own < 0 ? shared : own;
     int status = 0;
 
-    *written = write_line(file, fd, line);
+    *written = write_line(fd, line);
     if (*written == (ssize_t)line.len)
         status = tel_sys_fdatasync(fd);
     if (own >= 0)
@@ -113,27 +135,38 @@ static int write_synced(const struct tel_event_file *file, int shared, struct te
     return status;
 }
 
-int tel_event_file_append(struct tel_event_file *file, uint32_t date, struct tel_str line,
-                          struct tel_error *err)
+static int try_append(struct tel_event_file *file, uint32_t date, struct tel_str line,
+                      struct tel_error *err)
 {
     ssize_t written;
     int status = 0;
+    int fd = usable(file, date);
 
-    if (file->writer.exclusive)
-        return append_on_network(file, date, line, err);
-    if (!is_ready(file, date)) {
-        status = make_ready(file, date, err);
-        if (status < 0)
-            return status;
-    }
+    if (fd < 0)
+        fd = make_usable(file, date, err);
+    if (fd < 0)
+        return fd;
     if (file->writer.sync)
-        status = write_synced(file, atomic_load(&file->fd), line, &written);
+        status = write_synced(fd, line, &written);
     else
-        written = write_line(file, atomic_load(&file->fd), line);
+        written = write_line(fd, line);
     if (written != (ssize_t)line.len) {
         atomic_store(&file->suspect, true);
         return tel_fail_sys(err, written < 0 ? (int)written : -ENOSPC,
                             "cannot append to the journal", NULL);
     }
     return status < 0 ? tel_fail_sys(err, status, "cannot sync the journal", NULL) : 0;
+}
+
+int tel_event_file_append(struct tel_event_file *file, uint32_t date, struct tel_str line,
+                          struct tel_error *err)
+{
+    int status;
+
+    if (file->writer.exclusive)
+        return append_on_network(file, date, line, err);
+    status = try_append(file, date, line, err);
+    if (status == -EBADF) /* closed by the program a moment ago */
+        status = try_append(file, date, line, err);
+    return status;
 }

@@ -1,10 +1,12 @@
 /* The journal file kept open for events: one write each, no lock held across it, from any number of
  * threads and (after fork) processes. What costs more (finding the file, its lock, a torn line) is done
- * when it is opened, when the day changes, and after a write that did not go well. */
+ * when it is opened, when the day changes, and after a write that did not go well. Before a
+ * write it is asked whether the descriptor is still that of the file, and whether the file has a name. */
 #ifndef TEL_EVENT_FILE_H
 #define TEL_EVENT_FILE_H
 
 #include "base/journal.h"
+#include "kept_fd.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,7 +14,8 @@
 struct tel_event_file {
     pthread_mutex_t lock;             /* of opening it anew */
     struct tel_journal_writer writer; /* of no use but for opening, and on networks */
-    atomic_int fd;                    /* -1 until the first event; then always the same number */
+    struct tel_kept_fd kept;          /* from the first event on */
+    atomic_llong looked_ns;           /* CLOCK_MONOTONIC of the last look at the descriptor */
     atomic_uint date;                 /* of the file */
     atomic_bool suspect;              /* the last write did not go well */
 };

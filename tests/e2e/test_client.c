@@ -277,3 +277,31 @@ Test(client, the_collector_forgets_sections_that_have_ended)
     cr_assert_eq(telemetry("sync").status, 0);
     cr_expect_str_eq(rows("SELECT status FROM agent_runs"), "success");
 }
+
+/* A program that closes all descriptors, ours too: what it opens then is its own, and no line is lost. */
+static void close_all_with(const char *collector)
+{
+    const char *const own = text("%s/own", test_dir());
+    const struct run_result result = client_with(
+        "close-all", LIST(text("TELEMETRY_COLLECTOR=%s", collector), text("OWN_FILE=%s", own)));
+
+    assert_quiet(result);
+    cr_expect_str_eq(result.out, "event 0\nadd 0\nend 0\nend 0\n");
+    cr_expect_str_eq(read_file(own), "own");
+    cr_expect_eq(count_of(journal_text(base_dir()), "\"event_type\": \"after\""), 1);
+    cr_assert_eq(
+        run(LIST(cli_path(), "sync"), LIST(text("TELEMETRY_BASE_DIR=%s", base_dir()))).status, 0);
+    cr_expect_str_eq(
+        rows("SELECT job_type, status, items_failed FROM agent_runs ORDER BY start_time"),
+        "before|success|2\nafter|success|0");
+}
+
+Test(client, the_programs_own_files_are_left_alone)
+{
+    close_all_with(cli_path());
+}
+
+Test(client, the_programs_own_files_are_left_alone_without_a_collector)
+{
+    close_all_with("off");
+}

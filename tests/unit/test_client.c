@@ -437,6 +437,27 @@ Test(client, a_file_size_limit_is_a_status_and_no_signal)
     telemetry_client_close(other, 5000, NULL);
 }
 
+/* The program gives itself a limit when everything is open already. */
+Test(client, a_later_file_size_limit_is_a_status_and_no_signal)
+{
+    struct rlimit limit = {1, RLIM_INFINITY};
+    telemetry_run *run = begin();
+
+    signal(SIGXFSZ, SIG_DFL);
+    cr_expect_eq(telemetry_run_log_event(run, "x", NULL, &err), 0, "%s", err.message);
+    cr_expect_eq(telemetry_run_add(run, "items_failed", 1, &err), 0, "%s", err.message);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_expect_eq(telemetry_run_log_event(run, "x", NULL, &err), -EFBIG);
+    cr_expect_eq(telemetry_event_by_id(client, telemetry_run_id(run), "x", NULL, &err), -EFBIG);
+    cr_expect_eq(telemetry_run_add(run, "items_failed", 1, &err), -EFBIG);
+    cr_expect_lt(telemetry_run_end(run, TELEMETRY_SUCCESS, NULL, &err), 0);
+    limit.rlim_cur = RLIM_INFINITY;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_expect_eq(telemetry_run_end(run, TELEMETRY_SUCCESS, NULL, &err), 0, "%s", err.message);
+    cr_expect_str_eq(row("status, items_failed"), "success|2");
+    telemetry_run_free(run);
+}
+
 /* How often the disk is asked: by a start, an event, a value, an end. */
 static const char *syncs_with(const char *durability)
 {

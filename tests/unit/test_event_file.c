@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,9 +69,9 @@ Test(event_file, one_file_is_kept_open)
     int fd;
 
     cr_expect_eq(append(20261122, "a\n"), 0, "%s", err.message);
-    fd = file.fd;
+    fd = file.kept.number;
     cr_expect_eq(append(20261122, "b\n"), 0);
-    cr_expect_eq(file.fd, fd);
+    cr_expect_eq(file.kept.number, fd);
     cr_expect_str_eq(content(20261122), "a\nb\n");
 }
 
@@ -79,9 +80,9 @@ Test(event_file, the_day_changes_behind_the_same_number)
     int fd;
 
     append(20261122, "a\n");
-    fd = file.fd;
+    fd = file.kept.number;
     cr_expect_eq(append(20261123, "b\n"), 0);
-    cr_expect_eq(file.fd, fd, "other threads may be about to use it");
+    cr_expect_eq(file.kept.number, fd, "other threads may be about to use it");
     cr_expect_eq(append(20261122, "c\n"), 0, "clocks may step back, lines do not");
     cr_expect_str_eq(content(20261122), "a\n");
     cr_expect_str_eq(content(20261123), "b\nc\n");
@@ -119,6 +120,39 @@ Test(event_file, without_a_directory_it_says_so)
     cr_assert_eq(rmdir(dir.raw), 0);
     cr_expect_eq(append(20261122, "a\n"), -ENOENT);
     cr_expect(strstr(err.message, "cannot open ") != NULL);
+}
+
+/* Closed by the program, which then has a file of its own under the number. */
+Test(event_file, somebody_elses_file_is_left_alone)
+{
+    const char *const theirs = text("%s/theirs", test_dir());
+    int fd;
+
+    cr_expect_eq(append(20261122, "a\n"), 0);
+    fd = file.kept.number;
+    cr_assert_eq(close(fd), 0);
+    cr_expect_eq(append(20261122, "b\n"), 0, "%s", err.message);
+    cr_assert_eq(close(file.kept.number), 0);
+    write_file(theirs, "", 0600);
+    usleep(1000); /* the look at the number is good for a moment */
+    fd = dup2(open(theirs, O_WRONLY | O_CLOEXEC), file.kept.number);
+    cr_expect_eq(append(20261122, "c\n"), 0, "%s", err.message);
+    cr_expect_eq(append(20261123, "d\n"), 0, "%s", err.message);
+    tel_event_file_close(&file);
+    cr_expect_eq(write(fd, "x", 1), 1, "it is still open");
+    cr_expect_str_eq(read_file(theirs), "x");
+    cr_expect_str_eq(content(20261122), "a\nb\nc\n");
+    cr_expect_str_eq(content(20261123), "d\n");
+    tel_event_file_init(&file, &dir, false);
+}
+
+Test(event_file, one_that_is_taken_away_is_made_anew)
+{
+    append(20261122, "a\n");
+    usleep(1000);
+    cr_assert_eq(unlink(journal_path(dir.raw, 20261122)), 0);
+    cr_expect_eq(append(20261122, "b\n"), 0);
+    cr_expect_str_eq(content(20261122), "b\n");
 }
 
 Test(event_file, synced_when_asked)

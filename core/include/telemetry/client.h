@@ -15,7 +15,8 @@
  * exits is ended as failed by the collector, which sees that.
  *
  * Nothing in here prints, exits, or raises a signal, and no failure has to be looked at: every call
- * takes NULL for a client or a run that could not be had, and answers with a status.
+ * takes NULL for a client or a run that could not be had, and answers with a status. A program may close
+ * all descriptors (closefrom) and set itself a file size limit at any time.
  *
  * Statuses: 0 or more is success. Negative is failure: one of enum telemetry_code, or an errno value
  * of the system, negative. The last parameter receives what went wrong in words; it may be NULL.

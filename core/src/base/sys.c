@@ -374,7 +374,11 @@ int tel_sys_getrusage(int who, struct rusage *usage)
 
 int tel_sys_getrlimit(int resource, struct rlimit *limit)
 {
+#if defined(__LP64__)
+    return (int)call2(SYS_getrlimit, resource, (long)limit); /* half as much as prlimit64 */
+#else
     return (int)call4(SYS_prlimit64, 0, resource, 0, (long)limit);
+#endif
 }
 
 int tel_sys_pidfd_open(pid_t pid)
