@@ -128,7 +128,7 @@ int tel_client_commit(telemetry_client *client, struct tel_str run_id,
 
 /* --- posting: client_post.c --------------------------------------------------------------------- */
 
-/* telemetry_wait_posted, with an error of our own. */
+/* telemetry_wait_posted of a run that is known to be there, with an error of our own. */
 int tel_client_wait_posted(telemetry_client *client, struct tel_str run_id, int timeout_ms,
                            struct tel_error *err);
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/owner.h"
 #include "base/sys.h"
+#include "lookup.h"
 #include "query.h"
 
 #include <errno.h>
@@ -80,23 +81,51 @@ static int wait_posted(const telemetry_client *client, struct tel_str run_id, in
     }
 }
 
-int tel_client_wait_posted(telemetry_client *client, struct tel_str run_id, int timeout_ms,
-                           struct tel_error *err)
+static int check(const telemetry_client *client, struct tel_str run_id, struct tel_error *err)
 {
     if (!tel_client_usable(client, err))
         return err->code;
     if (!tel_owner_id_valid(run_id))
         return tel_fail(err, TEL_ERR_INVALID, "that is no run id", NULL);
-    if (tel_client_may_use_database(err) < 0)
-        return err->code;
-    return wait_posted(client, run_id, timeout_ms, err);
+    return tel_client_may_use_database(err) < 0 ? err->code : 0;
+}
+
+int tel_client_wait_posted(telemetry_client *client, struct tel_str run_id, int timeout_ms,
+                           struct tel_error *err)
+{
+    const int status = check(client, run_id, err);
+
+    return status < 0 ? status : wait_posted(client, run_id, timeout_ms, err);
+}
+
+/* A run that has no row yet is in the journal. */
+static int check_known(telemetry_client *client, struct tel_str run_id, struct tel_error *err)
+{
+    static const struct tel_journal_pos anywhere;
+    const struct tel_datadir *dir = &client->recorder->dir;
+    char memory[TEL_RUN_ID_MAX];
+    struct tel_run_facts facts;
+    struct tel_buf id;
+
+    if (look_at(client, run_id, NULL) != UNKNOWN ||
+        tel_run_look_up(dir, run_id, &anywhere, &facts, NULL) != 0)
+        return 0;
+    tel_buf_init(&id, memory, sizeof memory);
+    tel_buf_str(&id, run_id);
+    return tel_fail(err, TEL_ERR_NOT_FOUND, "run ", tel_buf_terminate(&id), " is not recorded in ",
+                    dir->base, NULL);
 }
 
 int telemetry_wait_posted(telemetry_client *client, const char *run_id, int timeout_ms,
                           struct telemetry_error *err)
 {
+    const struct tel_str id = tel_str_from(run_id);
     struct tel_error own = {0};
+    int status = check(client, id, &own);
 
-    return tel_client_result(
-        err, &own, tel_client_wait_posted(client, tel_str_from(run_id), timeout_ms, &own));
+    if (status == 0)
+        status = check_known(client, id, &own);
+    if (status == 0)
+        status = wait_posted(client, id, timeout_ms, &own);
+    return tel_client_result(err, &own, status);
 }

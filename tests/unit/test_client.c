@@ -321,6 +321,19 @@ Test(client, a_freed_handle_needs_not_be_told)
     cr_expect_not(has_mailbox(id));
 }
 
+Test(client, what_was_never_recorded_is_not_waited_for)
+{
+    telemetry_run *run = begin();
+
+    cr_expect_eq(telemetry_wait_posted(client, "20261122T100000Z-nobody-00000000", 60000, &err),
+                 TELEMETRY_ERR_NOT_FOUND);
+    cr_expect_eq(strncmp(err.message, "run 20261122T100000Z-nobody-00000000 is not", 43), 0, "%s",
+                 err.message);
+    cr_expect_eq(telemetry_wait_posted(client, telemetry_run_id(run), 0, &err),
+                 TELEMETRY_ERR_INVALID, "it is not to be posted");
+    telemetry_run_free(run);
+}
+
 Test(client, many_runs_in_one_second_have_ids_of_their_own)
 {
     for (int i = 0; i < 1500; i++) {

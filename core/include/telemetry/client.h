@@ -229,7 +229,8 @@ TELEMETRY_API int telemetry_end_by_id(telemetry_client *client, const char *run_
 /* Runs that have ended are posted in the background when METRICS_API_URL is set (docs/remote-api.md).
  * Waits at most timeout_ms until that has happened to one: 0 when the API has taken it,
  * TELEMETRY_ERR_REFUSED when it has refused it for good (the reason in err), -ETIMEDOUT when it is tried
- * again later, TELEMETRY_ERR_INVALID when it is not to be posted. With post_wait_ms in the configuration,
+ * again later, TELEMETRY_ERR_INVALID when it is not to be posted, TELEMETRY_ERR_NOT_FOUND when there is
+ * no such run. With post_wait_ms in the configuration,
  * telemetry_run_end and telemetry_end_by_id do this, and answer with it; the run has ended in any case. */
 TELEMETRY_API int telemetry_wait_posted(telemetry_client *client, const char *run_id, int timeout_ms,
                                         struct telemetry_error *err);
