@@ -49,8 +49,10 @@ bool context_has_directory(struct context *context, int *exit_code)
     }
     if (context->config.skip_validation)
         *exit_code = CLI_OK;
-    complain("%snothing has been recorded yet: there is no data directory %s",
-             context->config.skip_validation ? "warning: " : "", context->dir.base);
+    complain("%snothing has been recorded yet: there is no %s %s",
+             context->config.skip_validation ? "warning: " : "",
+             access(context->dir.base, F_OK) == 0 ? "journal in" : "data directory",
+             context->dir.base);
     return false;
 }
 

@@ -63,6 +63,49 @@ static int try_making(const struct tel_datadir *dir, char missing[TEL_PATH_MAX])
     return 0;
 }
 
+/* What the kernel says when a file is really made there, and written to. */
+static int try_writing(const char *directory)
+{
+    static const char block[4096];
+    char path[TEL_PATH_MAX + 32];
+    int status = 0;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/.doctor-%d", directory, (int)getpid());
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    if (write(fd, block, sizeof block) < 0)
+        status = -errno;
+    close(fd);
+    unlink(path);
+    return status;
+}
+
+static const char *advice_on_writing(int status)
+{
+    if (status == -ENOSPC || status == -EDQUOT)
+        return "make room there, or set TELEMETRY_BASE_DIR to another place";
+    return other_directory;
+}
+
+/* It is there, with no journal in it. */
+static void report_empty(struct doctor *doctor)
+{
+    const char *base = doctor->context.dir.base;
+    const int status = try_writing(base);
+
+    if (status == 0)
+        doctor_note("nothing has been recorded in it yet");
+    else if (doctor->context.config.skip_validation)
+        doctor_note("nothing has been recorded in it, and it cannot be written to: %s",
+                    strerror(-status));
+    else
+        doctor_fail(doctor, advice_on_writing(status),
+                    "nothing has been recorded in it, and it cannot be written to: %s",
+                    strerror(-status));
+}
+
 /* Nothing is there yet, which is no problem where the first run can make it. */
 static void report_missing(struct doctor *doctor)
 {
@@ -71,7 +114,7 @@ static void report_missing(struct doctor *doctor)
     int status;
 
     if (stat(doctor->context.dir.base, &st) == 0) {
-        doctor_note("nothing has been recorded in it yet");
+        report_empty(doctor);
         return;
     }
     status = try_making(&doctor->context.dir, missing);
@@ -98,32 +141,6 @@ static void check_owner(struct doctor *doctor)
     else
         doctor_ok("it belongs to user %u%s, mode %04o", (unsigned)st.st_uid,
                   st.st_uid == geteuid() ? " (you)" : "", (unsigned)(st.st_mode & 07777));
-}
-
-/* What the kernel says when a file is really made there, and written to. */
-static int try_writing(const char *directory)
-{
-    static const char block[4096];
-    char path[TEL_PATH_MAX + 32];
-    int status = 0;
-    int fd;
-
-    snprintf(path, sizeof path, "%s/.doctor-%d", directory, (int)getpid());
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -errno;
-    if (write(fd, block, sizeof block) < 0)
-        status = -errno;
-    close(fd);
-    unlink(path);
-    return status;
-}
-
-static const char *advice_on_writing(int status)
-{
-    if (status == -ENOSPC || status == -EDQUOT)
-        return "make room there, or set TELEMETRY_BASE_DIR to another place";
-    return other_directory;
 }
 
 static void check_writable(struct doctor *doctor, const char *what, const char *directory)

@@ -218,6 +218,17 @@ Test(doctor_directory, one_that_cannot_be_made)
     cr_assert(contains(result.out, "cannot be made"), "%s", result.out);
 }
 
+/* Not even root may make a file there. */
+Test(doctor_directory, an_empty_one_that_cannot_be_written_to)
+{
+    const char *const setting = "TELEMETRY_BASE_DIR=/proc/sys";
+    struct run_result result = run(LIST(cli_path(), "doctor"), LIST(setting));
+
+    assert_problem(result, "FAIL", "it cannot be written to", "TELEMETRY_BASE_DIR");
+    result = run(LIST(cli_path(), "runs"), LIST(setting));
+    cr_expect(contains(result.err, "there is no journal in /proc/sys"), "%s", result.err);
+}
+
 Test(doctor_directory, a_symbolic_link_inside)
 {
     mkdir(base_dir(), 0700);
