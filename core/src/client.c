@@ -220,6 +220,49 @@ static int copy_environment(struct telemetry_client *client, const struct settin
     return 0;
 }
 
+static void note_problem(void *arg, const struct tel_config_problem *problem)
+{
+    const ptrdiff_t end = tel_str_find(tel_str_from(problem->why), ';');
+    char name[64];
+    char why[96];
+    struct tel_error *err = arg;
+
+    if (err->code != 0)
+        return;
+    snprintf(name, sizeof name, "%.*s", (int)problem->name.len, problem->name.ptr);
+    snprintf(why, sizeof why, "%.*s", end < 0 ? (int)strlen(problem->why) : (int)end, problem->why);
+    tel_fail(err, TEL_ERR_INVALID, "struct telemetry_config: what stands for ", name, " is ", why,
+             NULL);
+}
+
+/* What the environment says wrongly is passed over, since nobody is there to be told; but a caller is. */
+static int check_settings(const struct telemetry_client *client,
+                          const struct setting settings[SETTINGS], struct tel_error *err)
+{
+    char *own[SETTINGS + 1] = {NULL};
+    const struct tel_env env = {.entries = own};
+    const struct tel_config_source source = {&env, TEL_STR_NONE, TEL_STR_NONE};
+    struct tel_error problem = {0};
+    struct tel_config config;
+    int count = 0;
+
+    for (int i = 0; i < SETTINGS; i++) /* they come first */
+        if (settings[i].value != NULL) {
+            own[count] = client->environment[count];
+            count++;
+        }
+    tel_config_load(&config, &source, note_problem, &problem);
+    return problem.code == 0 ? 0 : tel_fail(err, problem.code, problem.message, NULL);
+}
+
+int tel_client_refuse_size(const char *what, size_t size, struct tel_error *err)
+{
+    return tel_fail(err, TEL_ERR_INVALID, what,
+                    size == 0 ? ": size is not set"
+                              : ": size is not that of this library's, which is another version",
+                    NULL);
+}
+
 /* A value of TELEMETRY_BASE_DIR in the configuration outweighs a database path in the environment. */
 static int take_config(struct telemetry_client *client, const struct telemetry_config *config,
                        struct tel_error *err)
@@ -229,7 +272,7 @@ static int take_config(struct telemetry_client *client, const struct telemetry_c
     struct setting settings[SETTINGS];
 
     if (config != NULL && config->size != sizeof own)
-        return tel_fail(err, TEL_ERR_INVALID, "struct telemetry_config: size is not set", NULL);
+        return tel_client_refuse_size("struct telemetry_config", config->size, err);
     if (config != NULL)
         own = *config;
     client->post_wait_ms = own.post_wait_ms > 0 ? own.post_wait_ms : 0;
@@ -249,7 +292,7 @@ static int take_config(struct telemetry_client *client, const struct telemetry_c
         sizeof settings);
     if (copy_environment(client, settings) < 0)
         return tel_fail_sys(err, -ENOMEM, "cannot make a client", NULL);
-    return 0;
+    return check_settings(client, settings, err);
 }
 
 /* The arguments of the process, which nobody hands to a library. */

@@ -63,6 +63,8 @@ struct telemetry_run {
 
 /* Gives out what went wrong: status, with its words in out (NULL: not wanted). */
 int tel_client_result(struct telemetry_error *out, const struct tel_error *err, int status);
+/* A struct of the caller's has another size than ours. */
+int tel_client_refuse_size(const char *what, size_t size, struct tel_error *err);
 /* True when client can be used; else says so in err. */
 bool tel_client_usable(const telemetry_client *client, struct tel_error *err);
 void tel_client_hold(telemetry_client *client);

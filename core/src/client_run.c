@@ -270,7 +270,7 @@ telemetry_run *telemetry_run_start(telemetry_client *client, const char *agent, 
     telemetry_run *run = NULL;
 
     if (options != NULL && options->size != sizeof *options)
-        tel_fail(&own, TEL_ERR_INVALID, "struct telemetry_run_options: size is not set", NULL);
+        tel_client_refuse_size("struct telemetry_run_options", options->size, &own);
     else if (tel_client_usable(client, &own))
         run = start(client, agent, job, options != NULL ? options : &none, &own);
     tel_client_result(err, &own, run != NULL ? 0 : own.code);

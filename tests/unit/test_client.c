@@ -413,6 +413,34 @@ Test(client, configurations_are_checked)
     cr_expect_null(telemetry_client_open(&config, NULL));
 }
 
+Test(client, bad_configurations_are_refused)
+{
+    struct telemetry_config config = TELEMETRY_CONFIG_INIT;
+    struct telemetry_run_options options = TELEMETRY_RUN_OPTIONS_INIT;
+
+    config.base_dir = test_dir();
+    config.file_mode = "9";
+    cr_expect_null(telemetry_client_open(&config, &err));
+    cr_expect_eq(err.code, TELEMETRY_ERR_INVALID);
+    cr_expect(strstr(err.message, "TELEMETRY_FILE_MODE") != NULL, "%s", err.message);
+    config.file_mode = NULL;
+    config.durability = "bogus";
+    cr_expect_null(telemetry_client_open(&config, &err));
+    cr_expect_str_eq(err.message, "struct telemetry_config: what stands for TELEMETRY_DURABILITY "
+                                  "is neither process nor system");
+    config.durability = NULL;
+    config.wait_ms = 99999999;
+    cr_expect_null(telemetry_client_open(&config, &err));
+    cr_expect_str_eq(err.message, "struct telemetry_config: what stands for TELEMETRY_AUTO_WAIT_MS "
+                                  "is more than a minute");
+    config.size = 0;
+    cr_expect_null(telemetry_client_open(&config, &err));
+    cr_expect_str_eq(err.message, "struct telemetry_config: size is not set");
+    options.size += 8;
+    cr_expect_null(telemetry_run_start(client, "a", "j", &options, &err));
+    cr_expect(strstr(err.message, "another version") != NULL, "%s", err.message);
+}
+
 /* The values are kept in memory, and are on the end line. */
 Test(client, a_mailbox_that_cannot_be_written_is_a_status)
 {

@@ -83,7 +83,8 @@ TELEMETRY_API const char *telemetry_version(void);
 
 /* What is to be other than the environment and the configuration file say; see docs/reference/config.md.
  * Set size to sizeof(struct telemetry_config), or begin with TELEMETRY_CONFIG_INIT; members that are
- * NULL or negative change nothing. */
+ * NULL or negative change nothing, and values that the variables do not take are refused
+ * (TELEMETRY_ERR_INVALID). */
 struct telemetry_config {
     size_t size;
     const char *base_dir;   /* TELEMETRY_BASE_DIR */
@@ -175,7 +176,8 @@ TELEMETRY_API int telemetry_run_log_event(telemetry_run *run, const char *type,
 
 /* Sets a text field of the run: input_summary, output_summary, error_summary, metrics_json (JSON),
  * insight_id, product, platform, product_family, subdomain, git_repo, git_branch, git_run_tag,
- * agent_owner, trigger_type. NULL or "" unsets it; more than 4096 bytes are cut. The value is on the
+ * agent_owner, trigger_type; and status, which counts only where nobody says another one when the run ends.
+ * NULL or "" unsets it; more than 4096 bytes are cut. The value is on the
  * run's row when it has ended, even if the process is killed before. When the disk does not take it, it is
  * kept in memory, and the status says so. */
 TELEMETRY_API int telemetry_run_set(telemetry_run *run, const char *field, const char *value,
