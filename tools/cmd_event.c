@@ -48,13 +48,29 @@ static int put_pair(struct tel_buf *payload, const char *word, bool first)
     return CLI_OK;
 }
 
+/* A reader of the payload would see one of the two, and which is not said anywhere. */
+static bool is_given_before(const struct arg_operands *operands, int at)
+{
+    const size_t len = strcspn(operands->at[at], "=") + 1;
+
+    for (int i = 1; i < at; i++)
+        if (strncmp(operands->at[i], operands->at[at], len) == 0)
+            return true;
+    return false;
+}
+
 static int put_pairs(struct tel_buf *payload, const struct arg_operands *operands)
 {
     int exit_code = CLI_OK;
 
     tel_buf_char(payload, '{');
-    for (int i = 1; i < operands->count && exit_code == CLI_OK; i++)
+    for (int i = 1; i < operands->count && exit_code == CLI_OK; i++) {
         exit_code = put_pair(payload, operands->at[i], i == 1);
+        if (exit_code == CLI_OK && is_given_before(operands, i)) {
+            complain("'%s': there is another value of that key before", operands->at[i]);
+            exit_code = CLI_USAGE;
+        }
+    }
     tel_buf_char(payload, '}');
     if (exit_code == CLI_OK && payload->overflow) {
         complain("the event's payload is too long");

@@ -88,6 +88,7 @@ Test(cli, usage_errors_name_the_right_one)
     assert_usage(telemetry("exec", "--trigger", "cron", "true"), "scheduler");
     assert_usage(telemetry("exec", "--tag", "prodct=x", "true"), "did you mean product=?");
     assert_usage(telemetry("exec", "--tag", "product", "true"), "KEY=VALUE");
+    assert_usage(telemetry("event", "t", "a=1", "b=2", "a=3"), "another value of that key");
     assert_usage(telemetry("exec", "--tag", "metrics-json={", "true"), "valid JSON");
     assert_usage(telemetry("exec", "--shim", "/nonexistent.so", "true"), "libtelemetry_auto.so");
     assert_usage(telemetry("collect", "--inherited"), "--foreground");
