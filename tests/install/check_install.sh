@@ -66,6 +66,26 @@ row tracked 'success|||3|3|0|||manual'
 row explicit 'partial|1 of 2 files was empty||0|0|1|words|{"tokens": 812}|manual'
 "$work/raii" 2>"$work/err"
 row raii 'failed|the second file is empty||2|0|0|||manual'
+cat >"$work/thread.cpp" <<END
+#include <pthread.h>
+#include <telemetry/client.hpp>
+static void *work(void *client)
+{
+    telemetry::track(*static_cast<telemetry::client *>(client), "thread", "thread",
+                     [](telemetry::run &) { pthread_exit(nullptr); });
+    return nullptr;
+}
+int main()
+{
+    telemetry::client client;
+    pthread_t thread;
+
+    return pthread_create(&thread, nullptr, work, &client) || pthread_join(thread, nullptr);
+}
+END
+compile 'c++ -std=c++17 -pthread' -o "$work/thread" "$work/thread.cpp"
+"$work/thread"
+row thread 'failed|the thread was ended inside of the run||0|0|0|||manual'
 TELEMETRY_JOB_NAME=script telemetry exec -- "$source/examples/script.sh"
 row script 'partial|b was short||2|2|0|words||manual'
 python3 "$source/examples/ctypes_run.py"

@@ -9,7 +9,8 @@
 //     }
 //
 // Falling out of the scope ends the run as a success; an exception that leaves it ends the run as failed,
-// with its what() where it can be had. exit, a crash or a kill inside make it failed, too. Nothing in here
+// with its what() where it can be had. exit, a crash or a kill inside make it failed, too. A thread that is ended
+// inside (pthread_exit, pthread_cancel) falls out of the scope; telemetry::track tells it from that. Nothing in here
 // throws, and no failure of telemetry has to be looked at.
 #ifndef TELEMETRY_CLIENT_HPP
 #define TELEMETRY_CLIENT_HPP
@@ -18,6 +19,9 @@
 #include <exception>
 #include <string>
 #include <utility>
+#ifdef __GLIBCXX__
+#include <cxxabi.h>
+#endif
 
 #include <telemetry/client.h>
 
@@ -127,7 +131,8 @@ private:
     telemetry_run *handle_;
 };
 
-// Calls work(run) inside of a run. An exception makes the run failed with its what(), and goes on.
+// Calls work(run) inside of a run. An exception makes the run failed with its what(), and goes on. So does the
+// end of the thread (pthread_exit, pthread_cancel) where it can be told from an ordinary one: with libstdc++.
 template <typename Work>
 decltype(auto) track(const client &client, const char *agent, const char *job, Work &&work)
 {
@@ -139,6 +144,12 @@ decltype(auto) track(const client &client, const char *agent, const char *job, W
         tracked.end(TELEMETRY_FAILED, caught.what());
         throw;
     }
+#ifdef __GLIBCXX__
+    catch (const abi::__forced_unwind &) {
+        tracked.end(TELEMETRY_FAILED, "the thread was ended inside of the run");
+        throw;
+    }
+#endif
 }
 
 } // namespace telemetry
