@@ -104,6 +104,7 @@ void tel_client_forget_database(struct telemetry_client *client)
 
 static void after_fork_in_child(void)
 {
+    tel_client_seed_ids();
     for (struct telemetry_client *client = clients; client != NULL; client = client->next) {
         pthread_mutex_init(&client->events.lock, NULL);
         pthread_mutex_init(&client->lock, NULL);
@@ -120,6 +121,7 @@ static void after_fork_in_child(void)
 static void prepare_process(void)
 {
     tel_clock_use(clock_gettime);
+    tel_client_seed_ids();
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 

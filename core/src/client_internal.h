@@ -19,8 +19,6 @@ struct telemetry_client {
     struct tel_recorder *recorder; /* a mapping of its own; dir and file do not change */
     struct tel_kept_fd pidfd;      /* of this process */
     bool self_is_stale;            /* this is a forked child: recorder->self is its parent */
-    int64_t id_second;             /* ids of the same second count up */
-    unsigned id_count;
 
     int post_wait_ms;         /* how long an end waits for the remote API; 0: not at all */
     struct tel_config config; /* does not change, as opposed to that of recorder */
@@ -73,6 +71,8 @@ void tel_client_drop(telemetry_client *client);
 /* Makes sure that the recorder knows this process, and that its pidfd is there (where the kernel has
  * those): a forked child is another process than the one that the client was made in. */
 void tel_client_know_self(telemetry_client *client);
+/* For ids that no other process gives: once in each. */
+void tel_client_seed_ids(void);
 /* Leaves the database to others from now on, without touching what is open of it. */
 void tel_client_forget_database(telemetry_client *client);
 

@@ -9,33 +9,23 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 enum { SPEAKER_PAUSE_NS = 50000 };
 
 /* --- the start -------------------------------------------------------------------------------- */
 
-/* Sections of one process and one second must not get one id: beyond the first of a millisecond, they
- * take the milliseconds that follow in that second, and then go round with other numbers of a process. */
-static void put_id(telemetry_client *client, struct tel_buf *id, struct tel_str agent,
-                   int64_t now_ns)
-{
-    enum { MS_PER_SECOND = 1000, NEXT_NUMBERS = 11 };
-    const struct tel_process *self = &client->recorder->self;
-    const int64_t second = now_ns / 1000000000;
-    const unsigned ms = (unsigned)(now_ns / 1000000 % MS_PER_SECOND);
-    uint64_t unique = self->pidfs_ino != 0 ? self->pidfs_ino : (uint64_t)self->pid;
-    struct utsname machine;
+/* Numbers of sections, of all clients of the process: none is given twice. They begin anywhere, so that
+ * others (who forked this process, or were executed in its place) do not give the same. */
+static atomic_uint next_section;
 
-    if (second != client->id_second || client->id_count < ms) {
-        client->id_second = second;
-        client->id_count = ms;
-    }
-    unique ^= (uint64_t)(client->id_count / MS_PER_SECOND) << NEXT_NUMBERS;
-    if (tel_sys_uname(&machine) < 0)
-        machine.nodename[0] = '\0';
-    tel_runid_put(id, second * 1000000000 + client->id_count % MS_PER_SECOND * INT64_C(1000000),
-                  agent, unique, tel_str_from(machine.nodename));
-    client->id_count++;
+void tel_client_seed_ids(void)
+{
+    unsigned seed;
+
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+        seed = (unsigned)tel_clock_boottime_ns() ^ (unsigned)tel_sys_getpid() << 16;
+    atomic_store(&next_section, seed);
 }
 
 struct option {
@@ -132,7 +122,8 @@ static int render_section(telemetry_client *client, struct tel_error *err)
     tel_json_unescape(line.run[TEL_RUN_AGENT_NAME], &agent);
     tel_clock_now(&now);
     tel_buf_init(&id, recorder->run_id, sizeof recorder->run_id);
-    put_id(client, &id, tel_buf_view(&agent), now.realtime_ns);
+    tel_runid_put_section(&id, now.realtime_ns, tel_buf_view(&agent),
+                          atomic_fetch_add(&next_section, 1));
     tel_buf_terminate(&id);
     tel_buf_init(&out, recorder->scratch, sizeof recorder->scratch);
     tel_slot_text(&line.run[TEL_RUN_RUN_ID], &out, tel_buf_view(&id));

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -332,6 +333,39 @@ Test(client, what_was_never_recorded_is_not_waited_for)
     cr_expect_eq(telemetry_wait_posted(client, telemetry_run_id(run), 0, &err),
                  TELEMETRY_ERR_INVALID, "it is not to be posted");
     telemetry_run_free(run);
+}
+
+/* Two clients of one process, and a child that it has forked. */
+Test(client, ids_differ_between_clients_and_processes)
+{
+    enum { RUNS = 30 };
+    struct telemetry_config config = TELEMETRY_CONFIG_INIT;
+    char own[2 * RUNS][256];
+    char theirs[256];
+    telemetry_run *run;
+    int fds[2];
+
+    config.base_dir = test_dir();
+    second = telemetry_client_open(&config, &err);
+    for (int i = 0; i < 2 * RUNS; i++) {
+        run = telemetry_run_start(i % 2 == 0 ? client : second, "agent", "job", NULL, &err);
+        snprintf(own[i], sizeof own[i], "%s", telemetry_run_id(run));
+        telemetry_run_free(run);
+        for (int j = 0; j < i; j++)
+            cr_expect_str_neq(own[i], own[j]);
+    }
+    cr_assert_eq(pipe(fds), 0);
+    if (fork() == 0) {
+        memset(theirs, 0, sizeof theirs);
+        run = telemetry_run_start(client, "agent", "job", NULL, NULL);
+        memcpy(theirs, telemetry_run_id(run), strlen(telemetry_run_id(run)));
+        _exit(write(fds[1], theirs, sizeof theirs) != (ssize_t)sizeof theirs);
+    }
+    run = begin();
+    cr_assert_eq(read(fds[0], theirs, sizeof theirs), (ssize_t)sizeof theirs);
+    cr_expect_str_neq(telemetry_run_id(run), theirs);
+    telemetry_run_free(run);
+    telemetry_client_close(second, 5000, NULL);
 }
 
 Test(client, many_runs_in_one_second_have_ids_of_their_own)

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "support/view.h"
 
@@ -34,6 +35,11 @@ static const char *agent_part(struct tel_str agent)
 
     cr_assert_gt(len, 16 + 1 + 1 + 8);
     return view_text((struct tel_str){id + 17, len - 17 - 9});
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(a, b);
 }
 
 Test(runid, form)
@@ -128,4 +134,22 @@ Test(runid, needs_no_more_than_it_says)
     tel_buf_init(&buf, memory, 20);
     tel_runid_put(&buf, START, TEL_STR("agent"), 1, TEL_STR("node"));
     cr_expect(buf.overflow);
+}
+
+/* Sections have numbers of their own, however many there are in a second. */
+Test(runid, sections_differ)
+{
+    enum { SECTIONS = 1000 };
+    char ids[SECTIONS][TEL_RUN_ID_MAX];
+    struct tel_buf buf;
+
+    for (uint32_t i = 0; i < SECTIONS; i++) {
+        tel_buf_init(&buf, ids[i], sizeof ids[i]);
+        tel_runid_put_section(&buf, START, TEL_STR("a"), UINT32_MAX - SECTIONS / 2 + i);
+        cr_assert_not_null(tel_buf_terminate(&buf));
+        cr_expect_eq(strncmp(ids[i], "20261122T101112Z-a-", 19), 0, "%s", ids[i]);
+    }
+    qsort(ids, SECTIONS, sizeof ids[0], by_text);
+    for (size_t i = 1; i < SECTIONS; i++)
+        cr_expect_str_neq(ids[i], ids[i - 1]);
 }

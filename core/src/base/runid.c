@@ -53,12 +53,23 @@ static void put_agent(struct tel_buf *buf, struct tel_str agent)
         tel_buf_bytes(buf, name.ptr, name.len); /* whole characters, also after an overflow */
 }
 
-void tel_runid_put(struct tel_buf *buf, int64_t realtime_ns, struct tel_str agent, uint64_t unique,
-                   struct tel_str nodename)
+static void put_id(struct tel_buf *buf, int64_t realtime_ns, struct tel_str agent, uint32_t suffix)
 {
     tel_time_put_compact(buf, realtime_ns);
     tel_buf_char(buf, '-');
     put_agent(buf, agent);
     tel_buf_char(buf, '-');
-    tel_buf_hex(buf, suffix_of(realtime_ns, unique, nodename), 8);
+    tel_buf_hex(buf, suffix, 8);
+}
+
+void tel_runid_put(struct tel_buf *buf, int64_t realtime_ns, struct tel_str agent, uint64_t unique,
+                   struct tel_str nodename)
+{
+    put_id(buf, realtime_ns, agent, suffix_of(realtime_ns, unique, nodename));
+}
+
+void tel_runid_put_section(struct tel_buf *buf, int64_t realtime_ns, struct tel_str agent,
+                           uint32_t number)
+{
+    put_id(buf, realtime_ns, agent, scramble(number));
 }

@@ -15,4 +15,10 @@
 void tel_runid_put(struct tel_buf *buf, int64_t realtime_ns, struct tel_str agent, uint64_t unique,
                    struct tel_str nodename);
 
+/* The same for a section of a process, of which there may be any number in one second. number counts up
+ * from a random start in each process: within one the ids differ by construction, and between two (or from
+ * that of a process) when one does not happen to count where the other does. */
+void tel_runid_put_section(struct tel_buf *buf, int64_t realtime_ns, struct tel_str agent,
+                           uint32_t number);
+
 #endif
