@@ -99,12 +99,20 @@ static void keep_line(struct tel_batch *batch)
 static void read_line(struct tel_batch *batch, struct tel_str line, uint32_t date, uint64_t offset)
 {
     struct tel_batch_line *next = &batch->lines[batch->count];
+    const char *const start = line.ptr;
+    enum tel_line_kind kind;
 
     if (tel_line_is_empty(line))
         return;
     batch->counts.lines++;
     next->commit = TEL_STR_NONE;
-    switch (tel_runline_parse(line, &next->line)) {
+    kind = tel_line_parse(&line, &next->line);
+    if (line.ptr != start) {
+        batch->counts.lines++;
+        batch->counts.bad++; /* what it was glued to */
+        offset += (uint64_t)(line.ptr - start);
+    }
+    switch (kind) {
     case TEL_LINE_RUN:
         batch->counts.runs++;
         next->pos = (struct tel_journal_pos){date, (uint32_t)line.len, offset};

@@ -51,7 +51,7 @@ static int check_line(void *arg, struct tel_str line, const struct tel_journal_p
     struct tel_event event;
 
     (void)pos;
-    if (tel_runline_parse(line, &parsed) != TEL_LINE_EVENT || !is_of_run(search, &parsed))
+    if (tel_line_parse(&line, &parsed) != TEL_LINE_EVENT || !is_of_run(search, &parsed))
         return 0;
     event = read_event(line);
     return search->fn(search->arg, &event);

@@ -10,7 +10,11 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-enum { WALK_CHUNK = 1024 * 1024, NS_PER_SECOND = 1000000000 };
+enum {
+    WALK_CHUNK = 1024 * 1024,
+    BEGINNINGS_TRIED = 16, /* in one bad line: it may be long, and made for us */
+    NS_PER_SECOND = 1000000000
+};
 
 /* --- files ------------------------------------------------------------------------------------- */
 
@@ -253,6 +257,47 @@ bool tel_line_is_empty(struct tel_str line)
         if (memchr(" \t\r\n", line.ptr[i], 4) == NULL)
             return false;
     return true;
+}
+
+/* Where the last line that may begin in text begins, behind its first byte; NULL for nowhere. Our own and the
+ * Python client's begin so; inside of a string the quotation mark would be escaped. */
+static const char *last_beginning(struct tel_str text)
+{
+    static const char beginning[] = "{\"run_id\": ";
+    const char *at = text.ptr + text.len;
+
+    while (at > text.ptr + 1 &&
+           (at = memrchr(text.ptr + 1, '{', (size_t)(at - text.ptr) - 1)) != NULL)
+        if (tel_str_starts((struct tel_str){at, text.len - (size_t)(at - text.ptr)}, beginning))
+            return at;
+    return NULL;
+}
+
+enum tel_line_kind tel_line_parse(struct tel_str *line, struct tel_runline *out)
+{
+    const enum tel_line_kind kind = tel_runline_parse(*line, out);
+    const char *const end = line->ptr + line->len;
+    struct tel_str before = *line;
+
+    if (kind != TEL_LINE_BAD)
+        return kind;
+    for (int i = 0; i < BEGINNINGS_TRIED; i++) {
+        const char *const at = last_beginning(before);
+        struct tel_str rest;
+        enum tel_line_kind found;
+
+        if (at == NULL)
+            break;
+        rest = (struct tel_str){at, (size_t)(end - at)};
+        found = tel_runline_parse(rest, out);
+        if (found == TEL_LINE_RUN || found == TEL_LINE_EVENT) {
+            *line = rest;
+            return found;
+        }
+        before.len = (size_t)(at - before.ptr);
+    }
+    *out = (struct tel_runline){0};
+    return TEL_LINE_BAD;
 }
 
 void tel_chunk_free(struct tel_chunk *chunk)

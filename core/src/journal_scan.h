@@ -3,6 +3,7 @@
 #define TEL_JOURNAL_SCAN_H
 
 #include "base/journal.h"
+#include "base/runline.h"
 
 /* Longer lines are skipped: no writer of ours makes them, and memory stays bounded. */
 #define TEL_LINE_MAX ((size_t)16 * 1024 * 1024)
@@ -54,6 +55,9 @@ int tel_chunk_load(struct tel_chunk *chunk, int fd, uint64_t offset, size_t want
 bool tel_line_next(struct tel_str *text, struct tel_str *line);
 /* True when line holds nothing but blanks. */
 bool tel_line_is_empty(struct tel_str line);
+/* As tel_runline_parse. Where line is bad because it begins with what is left of another one (whose writer
+ * was killed, or found the disk full, while this one was about to write), line becomes its whole end. */
+enum tel_line_kind tel_line_parse(struct tel_str *line, struct tel_runline *out);
 void tel_chunk_free(struct tel_chunk *chunk);
 
 /* Text that every line about run_id holds: the id, unless JSON may spell it in more than one way;

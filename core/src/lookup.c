@@ -50,12 +50,15 @@ static int check_line(void *arg, struct tel_str line, const struct tel_journal_p
 {
     struct search *search = arg;
     struct tel_runline parsed;
-    enum tel_line_kind kind = tel_runline_parse(line, &parsed);
+    const char *const start = line.ptr;
+    const enum tel_line_kind kind = tel_line_parse(&line, &parsed);
+    const uint64_t before = (uint64_t)(line.ptr - start);
+    const struct tel_journal_pos found = {pos->date, (uint32_t)line.len, pos->offset + before};
 
     if ((kind != TEL_LINE_RUN && kind != TEL_LINE_EVENT) || !is_of_run(search, &parsed))
         return 0;
     if (kind == TEL_LINE_RUN) {
-        read_facts(search->facts, &parsed, pos);
+        read_facts(search->facts, &parsed, &found);
         search->found = true;
     } else {
         search->facts->event_after = true;

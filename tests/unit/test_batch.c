@@ -82,6 +82,19 @@ Test(batch, a_bad_line_takes_nobodys_place)
     cr_expect_eq(batch.counts.lines, 3);
 }
 
+Test(batch, a_line_behind_a_torn_one_is_read)
+{
+    const char *const torn = text("%.50s", start_line("b", 1));
+
+    read_lines(text("%s%s%s", start_line("a", 1), torn, ended("a")));
+    cr_expect_str_eq(left(), "a:success ");
+    cr_expect_eq(batch.lines[0].pos.offset, 1000 + strlen(start_line("a", 1)) + strlen(torn));
+    cr_expect_eq(batch.lines[0].pos.length, strlen(ended("a")));
+    cr_expect_eq(batch.counts.runs, 2);
+    cr_expect_eq(batch.counts.bad, 1);
+    cr_expect_eq(batch.counts.lines, 3);
+}
+
 Test(batch, it_is_emptied_before_it_is_filled)
 {
     read_lines(ended("a"));

@@ -727,6 +727,20 @@ Test(journal, found_from_an_early_hint)
 }
 
 /* The lines of a run's events begin as its own do. */
+Test(journal, found_behind_a_torn_line)
+{
+    const char *const torn = "{\"run_id\": \"run-a\", \"payload_json\": \"{\\";
+    const char *const wanted = start_line("run-b", 1);
+    struct tel_journal_pos pos = {.date = TODAY};
+    struct tel_str line;
+
+    write_file(path_of(TODAY), text("%s%s", torn, wanted), 0600);
+    cr_assert_eq(find("run-b", &pos, &line, NULL), 0, "%s", err.message);
+    cr_expect_str_eq(view_text(line), wanted);
+    cr_expect_eq(pos.offset, strlen(torn));
+    cr_expect_eq(pos.length, strlen(wanted));
+}
+
 Test(journal, an_event_is_not_found)
 {
     struct tel_journal_writer to = writer();

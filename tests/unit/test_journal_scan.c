@@ -239,3 +239,76 @@ Test(journal_scan, needles)
     cr_expect_eq(tel_journal_needle(TEL_STR("a\x7f")).len, 0);
     cr_expect_eq(tel_journal_needle(TEL_STR("a\nb")).len, 0);
 }
+
+/* --- lines behind a torn one ---------------------------------------------------------------------- */
+
+#define EVENT_OF(run)                                                                              \
+    "{\"run_id\": \"" run "\", \"event_type\": \"x\", \"timestamp\": \"t\", \"payload_json\": "    \
+    "\"{\\\"run_id\\\": \\\"{\\\\u00e9\\\"}\", \"id\": null, \"record_type\": \"event\"}\n"
+
+#define RUN_OF(run)                                                                                \
+    "{\"run_id\": \"" run                                                                          \
+    "\", \"agent_name\": \"a\", \"start_time\": \"s\", \"record_type\": \"run\", "                 \
+    "\"process\": {\"argv\": [\"{\"], \"cwd\": null}}\n"
+
+/* Where a writer was stopped. */
+static const char *const fragments[] = {
+    "{",
+    "{\"",
+    "{\"run_id\": ",
+    "{\"run_id\": \"",
+    "{\"run_id\": \"lost\", \"payload_json\": \"in a string",
+    "{\"run_id\": \"lost\", \"payload_json\": \"in an escape\\",
+    "{\"run_id\": \"lost\", \"payload_json\": \"in an escape\\u00",
+    "{\"run_id\": \"lost\", \"payload_json\": \"in a character\xc3",
+    "{\"run_id\": \"lost\", \"process\": {\"",
+    "{\"run_id\": \"lost\", \"process\": {\"run_id\": {\"run_id\": \"",
+    "{\"run_id\": \"lost\", \"agent_name\": \"a\"}",
+    "{\"run_id\": \"lost\", \"agent_name\": {\"run_id\": \"twice",
+    "no JSON at all",
+};
+
+static void expect_whole(const char *fragment, const char *whole, enum tel_line_kind kind)
+{
+    const char *const both = text("%s%s", fragment, whole);
+    struct tel_str line = tel_str_from(both);
+    struct tel_runline parsed;
+
+    cr_expect_eq(tel_line_parse(&line, &parsed), kind, "%s", both);
+    cr_expect_eq((size_t)(line.ptr - both), strlen(fragment), "%s", both);
+    cr_expect_eq(line.len, strlen(whole));
+    cr_expect(tel_str_is(parsed.run[TEL_RUN_RUN_ID], "\"kept\""), "%s", both);
+}
+
+Test(journal_scan, a_line_behind_a_torn_one)
+{
+    expect_whole("", EVENT_OF("kept"), TEL_LINE_EVENT);
+    expect_whole("", RUN_OF("kept"), TEL_LINE_RUN);
+    for (size_t i = 0; i < sizeof fragments / sizeof fragments[0]; i++) {
+        expect_whole(fragments[i], EVENT_OF("kept"), TEL_LINE_EVENT);
+        expect_whole(fragments[i], RUN_OF("kept"), TEL_LINE_RUN);
+        expect_whole(text("%s%s", fragments[0], fragments[i]), RUN_OF("kept"), TEL_LINE_RUN);
+    }
+}
+
+Test(journal_scan, a_bad_line_without_a_whole_one)
+{
+    for (size_t i = 0; i < sizeof fragments / sizeof fragments[0] - 3; i++) {
+        const char *const both = text("%s%s\n", fragments[4], fragments[i]);
+        struct tel_str line = tel_str_from(both);
+        struct tel_runline parsed;
+
+        cr_expect_eq(tel_line_parse(&line, &parsed), TEL_LINE_BAD, "%s", both);
+        cr_expect_eq(line.ptr, both);
+        cr_expect_null(parsed.run[TEL_RUN_RUN_ID].ptr);
+    }
+}
+
+/* What belongs to a good line is no line of its own. */
+Test(journal_scan, a_good_line_is_left_whole)
+{
+    const char *const nested = "{\"x\": {\"run_id\": \"in\", \"agent_name\": \"a\"}, \"run_id\": "
+                               "\"kept\", \"agent_name\": \"a\"}\n";
+
+    expect_whole("", nested, TEL_LINE_RUN);
+}

@@ -48,6 +48,19 @@ Test(lookup, finds_the_last_line_of_a_run)
     cr_expect_eq(look_up("nobody", 0, 0, &facts), 0);
 }
 
+Test(lookup, finds_a_line_behind_a_torn_one)
+{
+    struct tel_run_facts facts;
+    const char *const ended = changed_line(start_line("r1", 1), "status", "\"success\"", NULL);
+
+    write_line(&dir, start_line("r1", 1));
+    write_line(&dir, text("{\"run_id\": \"r2\", \"payload_json\": \"%s", ended));
+    cr_expect_eq(look_up("r1", 0, 0, &facts), 1);
+    cr_expect_not(facts.running);
+    cr_expect_eq(facts.last_line.length, strlen(ended));
+    cr_expect_eq(look_up("r1", facts.last_line.date, facts.last_line.offset, &facts), 1);
+}
+
 Test(lookup, finds_a_run_whose_id_is_written_with_escapes)
 {
     struct tel_run_facts facts;

@@ -256,20 +256,21 @@ static struct tel_str head_of(char memory[HEAD_MAX], struct tel_str run_id)
     return tel_buf_view(&head);
 }
 
-/* The position in text of the line that begins with head, or -1. */
+/* The position in text of the line that begins with head, or -1. It may be glued to what is left of another
+ * one; inside of a string the first quotation mark would be escaped. */
 static ptrdiff_t find_line(struct tel_str text, struct tel_str head)
 {
     size_t at = 0;
 
     while (text.len - at > head.len && head.len > 0) {
-        const char *newline;
+        const char *brace;
 
         if (memcmp(text.ptr + at, head.ptr, head.len) == 0)
             return (ptrdiff_t)at;
-        newline = memchr(text.ptr + at, '\n', text.len - at);
-        if (newline == NULL)
+        brace = memchr(text.ptr + at + 1, '{', text.len - at - 1);
+        if (brace == NULL)
             break;
-        at = (size_t)(newline - text.ptr) + 1;
+        at = (size_t)(brace - text.ptr);
     }
     return -1;
 }
