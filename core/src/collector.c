@@ -82,6 +82,15 @@ static void no_later_than(int64_t *next, int64_t when)
         *next = when;
 }
 
+/* When there is nothing to do. */
+static int64_t time_to_leave(const struct tel_collector *collector)
+{
+    const int64_t quiet = collector->last_active_ns + idle_patience_ns;
+    const int64_t retired = tel_outbox_retired_ns(collector->outbox);
+
+    return retired > quiet ? retired : quiet;
+}
+
 /* When epoll_wait has to return without an event, in milliseconds. */
 static int wait_ms(const struct tel_collector *collector)
 {
@@ -91,7 +100,7 @@ static int wait_ms(const struct tel_collector *collector)
     no_later_than(&next, tel_pending_due(collector->pending));
     no_later_than(&next, tel_outbox_due_ns(collector->outbox));
     if (!collector->options->stay && has_nothing_to_do(collector))
-        no_later_than(&next, collector->last_active_ns + idle_patience_ns);
+        no_later_than(&next, time_to_leave(collector));
     if (next <= now)
         return 0;
     return (int)((next - now) / MS) + 1;
@@ -148,7 +157,7 @@ static bool may_give_up(const struct tel_collector *collector)
            tel_live_count(collector->live) == 0 && !tel_inbox_holds_lines(collector->inbox);
 }
 
-static bool is_done(const struct tel_collector *collector)
+static bool is_done(struct tel_collector *collector)
 {
     const int64_t quiet = tel_clock_boottime_ns() - collector->last_active_ns;
 
@@ -156,8 +165,9 @@ static bool is_done(const struct tel_collector *collector)
         return true;
     if (collector->options->stay)
         return false;
-    return (has_nothing_to_do(collector) && quiet >= idle_patience_ns) ||
-           (may_give_up(collector) && quiet >= give_up_after_ns);
+    if (has_nothing_to_do(collector) && quiet >= idle_patience_ns)
+        return !tel_outbox_retire(collector->outbox);
+    return may_give_up(collector) && quiet >= give_up_after_ns;
 }
 
 static void serve(struct tel_collector *collector)

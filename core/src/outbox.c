@@ -24,6 +24,7 @@ static const int64_t slow_rest = 900000 * MS;    /* and for the others */
 static const int64_t restart_pause = 1000 * MS;  /* after a poster that died */
 static const int64_t trouble_pause = 60000 * MS; /* when none can be started */
 static const int64_t soon = 1000 * MS;           /* is worth staying for */
+static const int64_t farewell = 1000 * MS;       /* for a poster that is to leave */
 static const int64_t word_pause = 50 * MS;       /* while a run's last word is awaited */
 static const int64_t long_word_pause = 5000 * MS;
 
@@ -62,6 +63,7 @@ struct tel_outbox {
     pid_t pid; /* 0: there is none */
     int fd;
     bool ready;
+    int64_t retired_at; /* it is to have left by then; 0: it is not told to */
     unsigned deaths; /* of posters in a row that reported nothing */
     struct tel_error trouble;
     /* What it has: ids, "" for a free place. */
@@ -209,6 +211,7 @@ static void drop_poster(struct tel_outbox *outbox)
     outbox->fd = -1;
     outbox->pid = 0;
     outbox->ready = false;
+    outbox->retired_at = 0;
     outbox->more = false;
     outbox->given_count = 0;
     memset(outbox->given, 0, sizeof outbox->given);
@@ -575,6 +578,22 @@ bool tel_outbox_is_busy(const struct tel_outbox *outbox)
     if (outbox->pid != 0 && (!outbox->ready || outbox->given_count > 0 || outbox->more))
         return true;
     return outbox->look_at != 0 && outbox->look_at - now_ns() <= soon;
+}
+
+bool tel_outbox_retire(struct tel_outbox *outbox)
+{
+    if (outbox->pid == 0 || outbox->given_count == 0)
+        return false;
+    if (outbox->retired_at == 0) {
+        shutdown(outbox->fd, SHUT_WR);
+        outbox->retired_at = now_ns() + farewell;
+    }
+    return now_ns() < outbox->retired_at;
+}
+
+int64_t tel_outbox_retired_ns(const struct tel_outbox *outbox)
+{
+    return outbox->retired_at;
 }
 
 bool tel_outbox_waits(const struct tel_outbox *outbox)

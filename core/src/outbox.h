@@ -54,6 +54,12 @@ int64_t tel_outbox_due_ns(const struct tel_outbox *outbox);
 void tel_outbox_work(struct tel_outbox *outbox);
 /* True while there is something under way or to be done at once. */
 bool tel_outbox_is_busy(const struct tel_outbox *outbox);
+/* For who is about to leave: has the poster record what it has tried, since nobody is left to make the next
+ * attempts. True while that goes on, a second at most: what is under way may take longer, and is recorded by
+ * the poster alone. */
+bool tel_outbox_retire(struct tel_outbox *outbox);
+/* Until when at most, CLOCK_BOOTTIME; 0: it is not asked to. */
+int64_t tel_outbox_retired_ns(const struct tel_outbox *outbox);
 /* True while its poster waits for another one to leave. */
 bool tel_outbox_waits(const struct tel_outbox *outbox);
 /* Why there is no poster, "" when there is no such difficulty. */

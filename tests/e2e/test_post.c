@@ -255,6 +255,17 @@ Test(post, a_collector_that_leaves_between_two_attempts, .timeout = 60)
                      "the first is no retry");
 }
 
+/* And has it in the row before it goes. */
+Test(post, a_collector_whose_time_is_over, .timeout = 60)
+{
+    const struct http_server server = http_start("429 Retry-After=7\n");
+
+    record_posted(&server, "/bin/true");
+    cr_assert(http_counts(&server, 2));
+    cr_assert(collectors_leave(base_dir()));
+    cr_expect_str_eq(run_value(base_dir(), "api_retry_count || (post_after NOT NULL)"), "11");
+}
+
 /* A collector that stays makes the later attempts by itself. */
 Test(post, later_by_a_collector_that_stays, .timeout = 90)
 {
