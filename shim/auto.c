@@ -47,12 +47,13 @@ struct entries {
 };
 
 /* Of a run whose process leads a session, in a page that is shared with forked children: one of them may go
- * on as a daemon. */
+ * on as a daemon. Numbers only, and believed only as far as the kernel confirms them: a child may have other
+ * rights than its parent by then. */
 struct leader {
-    struct entries entries;
-    struct tel_follower follower; /* the last child that has begun a session of its own by setsid */
+    struct tel_follower follower; /* a child that has begun a session of its own by setsid */
     atomic_int session;           /* the leader's number; a daemon's, once it has a run, */
     struct tel_instant since;     /* and when that began */
+    atomic_int heir;              /* who has the run now, if not who began it; else 0 */
     bool at_setsid;               /* the run began there */
 };
 
@@ -60,6 +61,8 @@ struct leader {
 struct memory {
     char **environment;    /* the host's entries behind ours; it lies before this struct */
     struct leader *leader; /* NULL: leads no session */
+    struct entries *shown; /* what environ points to: of a leader, the same page as the next, copied on write */
+    struct entries *published; /* a leader's, in no child of it: what it writes is seen by all of them */
     struct entries entries;
     char traceparent[sizeof "TRACEPARENT=" + TEL_TRACEPARENT_LEN];
     struct tel_recorder recorder;
@@ -107,10 +110,10 @@ static bool is_run(void)
 
     if (*run.own != 0)
         return tel_sys_getpid() == run.pid;
-    return leader != NULL &&
+    return leader != NULL && atomic_load(&leader->heir) == tel_sys_getpid() &&
            tel_recorder_inherit(&run.memory->recorder,
-                                tel_str_from(leader->entries.run_id + sizeof ID_NAME - 1),
-                                tel_str_from(leader->entries.owner + sizeof OWNER_NAME - 1),
+                                tel_str_from(run.memory->shown->run_id + sizeof ID_NAME - 1),
+                                tel_str_from(run.memory->shown->owner + sizeof OWNER_NAME - 1),
                                 &leader->since);
 }
 
@@ -130,19 +133,29 @@ static bool passes_on(void)
     enum { SOON_S = 5 };
     struct tel_recorder *recorder = &run.memory->recorder;
     struct leader *leader = run.memory->leader;
+    struct entries unseen; /* of a daemon, whose texts are its parent's to write */
+    struct entries *entries = *run.own != 0 ? run.memory->published : &unseen;
     struct tel_buf run_id;
     struct tel_buf owner;
+    pid_t heir;
 
     if (leader == NULL || tel_sys_getpid() != atomic_load(&leader->session))
         return false;
-    tel_buf_init(&owner, leader->entries.owner + sizeof OWNER_NAME - 1, TEL_OWNER_MAX);
-    if (leader->at_setsid)
-        return tel_clock_boottime_ns() - recorder->began_boot_ns <= SOON_S * INT64_C(1000000000) &&
-               tel_recorder_pass(recorder, &leader->follower, &owner);
-    tel_buf_init(&run_id, leader->entries.run_id + sizeof ID_NAME - 1, TEL_RUN_ID_MAX);
-    if (tel_recorder_found(recorder, &leader->follower, &leader->since, &run_id, &owner)) {
+    tel_buf_init(&owner, entries->owner + sizeof OWNER_NAME - 1, TEL_OWNER_MAX);
+    if (leader->at_setsid) {
+        if (tel_clock_boottime_ns() - recorder->began_boot_ns > SOON_S * INT64_C(1000000000))
+            return false;
+        heir = tel_recorder_pass(recorder, &leader->follower, &owner);
+        if (heir > 0)
+            atomic_store(&leader->heir, heir);
+        return heir > 0;
+    }
+    tel_buf_init(&run_id, entries->run_id + sizeof ID_NAME - 1, TEL_RUN_ID_MAX);
+    heir = tel_recorder_found(recorder, &leader->follower, &leader->since, &run_id, &owner);
+    if (heir > 0) {
         leader->at_setsid = true;
         atomic_store(&leader->session, leader->follower.session);
+        atomic_store(&leader->heir, heir);
         atomic_store(&leader->follower.pid, 0);
     }
     return false;
@@ -250,11 +263,6 @@ static void copy_auxv(char **out, char *const *auxv)
     }
 }
 
-static struct entries *entries_of(struct memory *memory)
-{
-    return memory->leader != NULL ? &memory->leader->entries : &memory->entries;
-}
-
 /* Later images find the run in new entries, first in an array of our own. The original block is left as
  * it is: hosts clear it, walk it, and write their process title over it. */
 static void extend_environment(struct memory *memory, struct start *start)
@@ -262,8 +270,8 @@ static void extend_environment(struct memory *memory, struct start *start)
     char **envp = start->envp;
     char **out = memory->environment;
 
-    *out++ = entries_of(memory)->run_id;
-    *out++ = entries_of(memory)->owner;
+    *out++ = memory->shown->run_id;
+    *out++ = memory->shown->owner;
     if (memory->recorder.traceparent[0] != '\0')
         *out++ = join_entry(memory->traceparent, sizeof memory->traceparent,
                             "TRACEPARENT=", memory->recorder.traceparent);
@@ -289,8 +297,8 @@ static bool is_own_text(const char *text)
 {
     struct memory *memory = run.memory;
 
-    return memory != NULL && (text == entries_of(memory)->run_id ||
-                              text == entries_of(memory)->owner || text == memory->traceparent);
+    return memory != NULL && (text == memory->shown->run_id ||
+                              text == memory->shown->owner || text == memory->traceparent);
 }
 
 /* The same for a run that begins in the middle of a program. The array may be the program's by now, and so
@@ -299,8 +307,8 @@ static void change_environment(struct memory *memory, const struct start *start)
 {
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
         if ((lies_in_block(start, *entry) || is_own_text(*entry)) && is_ours(*entry))
-            *entry = tel_str_starts(tel_str_from(*entry), OWNER_NAME) ? entries_of(memory)->owner
-                                                                      : entries_of(memory)->run_id;
+            *entry = tel_str_starts(tel_str_from(*entry), OWNER_NAME) ? memory->shown->owner
+                                                                      : memory->shown->run_id;
 }
 
 static size_t count_entries(char *const *entries)
@@ -368,18 +376,46 @@ static char *map_marked(size_t size, size_t page)
 /* How a run of this image comes to be. */
 enum beginning { BEGINS, BEGINS_PENDING, CONTINUES };
 
-/* For a run that begins so, or goes on. NULL without. */
-static struct leader *map_shared(enum beginning beginning)
+static void *map_page(size_t size, int flags, int fd)
 {
-    const long at = tel_sys_call(TEL_SYS_MMAP, 0, sizeof(struct leader), PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    struct leader *leader = (struct leader *)at; // NOLINT(performance-no-int-to-ptr)
+    const long at = tel_sys_call(TEL_SYS_MMAP, 0, (long)size, PROT_READ | PROT_WRITE, flags, fd, 0);
 
-    if (at < 0 && at > -4096)
-        return NULL;
+    return at < 0 && at > -4096 ? NULL : (void *)at; // NOLINT(performance-no-int-to-ptr)
+}
+
+/* Two views of one page: published is the caller's alone, shown is inherited, and whoever writes to it has a
+ * page of his own from then on. */
+static bool map_texts(struct memory *memory)
+{
+    enum { NOEXEC_SEAL = 8, DONTFORK = 10 }; /* MFD_NOEXEC_SEAL, memfd_create(2); madvise(2) */
+    const size_t size = sizeof(struct entries);
+    long fd = tel_sys_call(SYS_memfd_create, (long)"telemetry", MFD_CLOEXEC | NOEXEC_SEAL, 0, 0, 0, 0);
+
+    if (fd == -EINVAL)
+        fd = tel_sys_call(SYS_memfd_create, (long)"telemetry", MFD_CLOEXEC, 0, 0, 0, 0);
+    if (fd < 0)
+        return false;
+    if (tel_sys_call(SYS_ftruncate, fd, (long)size, 0, 0, 0, 0) == 0) {
+        memory->published = map_page(size, MAP_SHARED, (int)fd);
+        memory->shown = map_page(size, MAP_PRIVATE, (int)fd);
+    }
+    tel_sys_close((int)fd);
+    return memory->published != NULL && memory->shown != NULL &&
+           tel_sys_call(SYS_madvise, (long)memory->published, (long)size, DONTFORK, 0, 0, 0) == 0;
+}
+
+/* For a run that begins so, or goes on. Where it cannot be, daemons are not told from workers. */
+static void become_leader(struct memory *memory, enum beginning beginning)
+{
+    struct leader *leader = map_page(sizeof *leader, MAP_SHARED | MAP_ANONYMOUS, -1);
+
+    if (leader == NULL || !map_texts(memory)) {
+        memory->shown = memory->published = &memory->entries;
+        return;
+    }
     leader->at_setsid = beginning == BEGINS_PENDING;
     atomic_init(&leader->session, tel_sys_getpid());
-    return leader;
+    memory->leader = leader;
 }
 
 /* run_id: of the parent, or of the run to go on with. */
@@ -407,11 +443,12 @@ static int record(struct memory *memory, struct start *start, enum beginning beg
         status = tel_recorder_start(recorder, &subject, err);
     if (status < 0)
         return status;
+    memory->shown = memory->published = &memory->entries;
     if (beginning == BEGINS_PENDING || recorder->self.session == recorder->self.pid)
-        memory->leader = map_shared(beginning);
+        become_leader(memory, beginning);
     if (beginning == CONTINUES && memory->leader == NULL)
         return 0; /* the environment has it all */
-    entries = entries_of(memory);
+    entries = memory->published;
     join_entry(entries->run_id, sizeof entries->run_id, ID_NAME, recorder->run_id);
     join_entry(entries->owner, sizeof entries->owner, OWNER_NAME, recorder->owner_text);
     if (beginning == BEGINS_PENDING)
@@ -609,6 +646,12 @@ pid_t tel_shim_session(void)
         return run.pid;
     }
     return session;
+}
+
+void tel_shim_no_session(void)
+{
+    if (run.memory != NULL && *run.own == 0 && run.memory->leader != NULL)
+        tel_recorder_stay(&run.memory->leader->follower);
 }
 
 /* A crash handler's child, say: such a stack has as little as 2 KiB. */

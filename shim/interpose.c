@@ -50,6 +50,8 @@ static pid_t lead_session(pid_t before)
 
     if (session >= 0)
         tel_shim_new_session(before);
+    else
+        tel_shim_no_session();
     return (pid_t)session;
 }
 

@@ -18,6 +18,8 @@ pid_t tel_shim_session(void);
  * is a daemon for certain). Unless it is the run's own process, or a worker of one that leads a session
  * itself, it is a run of its own from now on. */
 void tel_shim_new_session(pid_t before);
+/* It has not, although tel_shim_session was called. */
+void tel_shim_no_session(void);
 
 /* The host has asked the kernel to filter its system calls: from now on the shim makes none of its
  * own, since any could kill the host. What is left is the kernel's word. */

@@ -77,7 +77,7 @@ static bool usable_directory(const char *path)
 static int find_base(struct tel_datadir *dir, char *base, struct tel_str home, struct tel_str cwd,
                      struct tel_error *err)
 {
-    static const char *const places[] = {"/agent-metrics", "/opt/telemetry", "/data/telemetry"};
+    static const char places[][16] = {"/agent-metrics", "/opt/telemetry", "/data/telemetry"};
     char home_base[TEL_PATH_MAX];
     int status;
 

@@ -9,7 +9,7 @@
 #define NS_PER_MS 1000000
 #define US_PER_MS 1000
 
-const char *const tel_end_source_names[3] = {
+const char tel_end_source_names[3][9] = {
     [TEL_END_OBSERVED] = "observed",
     [TEL_END_KERNEL] = "kernel",
     [TEL_END_INFERRED] = "inferred",

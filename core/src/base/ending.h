@@ -10,7 +10,7 @@
 
 /* Who says so; the text that goes into process.end_source. */
 enum tel_end_source { TEL_END_OBSERVED, TEL_END_KERNEL, TEL_END_INFERRED };
-extern const char *const tel_end_source_names[3];
+extern const char tel_end_source_names[3][9];
 
 struct tel_ending {
     enum tel_end_source source;

@@ -250,6 +250,13 @@ static bool is_heir(const struct tel_proc_stat *stat, pid_t session, pid_t follo
            stat->state != 'Z' && stat->state != 'X';
 }
 
+bool tel_process_lives(pid_t pid)
+{
+    struct tel_proc_stat stat;
+
+    return read_stat_of(pid, &stat) && stat.state != 'Z' && stat.state != 'X';
+}
+
 /* A pidfd of the process that stat describes, whose key it fills; or negative. */
 static int open_described(const struct tel_proc_stat *stat, struct tel_process_key *key)
 {

@@ -57,7 +57,9 @@ bool tel_process_is_running(const struct tel_process_key *key);
 /* A child that the calling thread has forked and that goes on: one in session, or follower, in another one, if it
  * has executed nothing. Fills key, and gives a pidfd, the caller's to close. -ESRCH when there is none. */
 int tel_process_heir(pid_t session, pid_t follower, struct tel_process_key *key);
-/* The same for pid alone: it leads session, a child of the caller that has executed nothing; or it is in the
+/* pid is a process that has not ended. */
+bool tel_process_lives(pid_t pid);
+/* The same as tel_process_heir for pid alone: it leads session, a child of the caller that has executed nothing; or it is in the
  * session of such a child that is gone. */
 int tel_process_follower(pid_t pid, pid_t session, struct tel_process_key *key);
 /* The pidfs inode behind a pidfd, 0 where the kernel has no pidfs. */

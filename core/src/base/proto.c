@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
-const char *const tel_socket_suffix[2] = {
+const char tel_socket_suffix[2][9] = {
     [TEL_SOCKET_START] = ".start",
     [TEL_SOCKET_REQUEST] = ".request",
 };

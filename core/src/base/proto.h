@@ -59,7 +59,7 @@ enum tel_socket { TEL_SOCKET_START, TEL_SOCKET_REQUEST };
 
 /* Suffixes of files in run/ behind dir->collector. */
 #define TEL_LOCK_SUFFIX ".lock"
-extern const char *const tel_socket_suffix[2];
+extern const char tel_socket_suffix[2][9];
 
 /* "{run}/{collector}{suffix}"; -ENAMETOOLONG when it does not fit. */
 int tel_run_path(char path[TEL_PATH_MAX], const struct tel_datadir *dir, const char *suffix);

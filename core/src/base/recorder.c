@@ -536,39 +536,50 @@ static struct tel_str render_heir(struct tel_recorder *recorder, struct tel_str 
                             : (struct tel_str){scratch.ptr + start, scratch.len - start};
 }
 
-/* A collector keeps the line, for what the heir may yet execute. Closes pidfd. */
-static void announce_heir(struct tel_recorder *recorder, struct tel_str run_id, struct tel_str line,
-                          int pidfd)
+/* Without a collector. The leader's own end is yet to be written, so its writer stays as it is. */
+static void append_heir(const struct tel_recorder *recorder, struct tel_str line,
+                        struct tel_journal_pos *pos)
 {
-    const int fd = tel_proto_connect(&recorder->dir, TEL_SOCKET_START);
+    struct tel_journal_writer writer = recorder->journal;
+
+    writer.existing = true;
+    writer.sync = recorder->config.durability == TEL_DURABILITY_SYSTEM;
+    tel_journal_append(&writer, today(), line, pos, NULL);
+}
+
+/* A collector keeps the line, for what the heir may yet execute; fd is connected to it. Closes both. */
+static void announce_heir(const struct tel_recorder *recorder, int fd, struct tel_str run_id,
+                          struct tel_str line, int pidfd)
+{
     struct tel_journal_pos pos;
     struct tel_message message;
 
     tel_message_init(&message, TEL_REQUEST_LEADER, run_id);
     if (fd < 0 || send_message(recorder, fd, &message, pidfd, line) < 0)
-        tel_journal_append(&recorder->journal, today(), line, &pos, NULL);
+        append_heir(recorder, line, &pos);
     tel_sys_close(pidfd);
 }
 
-bool tel_recorder_pass(struct tel_recorder *recorder, const struct tel_follower *follower,
-                       struct tel_buf *owner_text)
+pid_t tel_recorder_pass(struct tel_recorder *recorder, const struct tel_follower *follower,
+                        struct tel_buf *owner_text)
 {
     const struct tel_str run_id = tel_str_from(recorder->run_id);
     struct tel_owner owner;
     int pidfd;
 
     if (!tel_owner_parse(tel_str_from(recorder->owner_text), &owner))
-        return false;
+        return 0;
     pidfd = tel_process_heir(recorder->self.pid, 0, &owner.process);
     if (pidfd < 0) /* it has said so before it left the session */
         pidfd = tel_process_heir(recorder->self.pid, atomic_load(&follower->pid), &owner.process);
     if (pidfd < 0)
-        return false;
+        return 0;
     owner.before = (struct tel_cpu_times){0};
     tel_owner_put(owner_text, &owner);
     tel_buf_terminate(owner_text);
-    announce_heir(recorder, run_id, render_heir(recorder, run_id, &owner, NULL), pidfd);
-    return true;
+    announce_heir(recorder, tel_proto_connect(&recorder->dir, TEL_SOCKET_START), run_id,
+                  render_heir(recorder, run_id, &owner, NULL), pidfd);
+    return owner.process.pid;
 }
 
 /* Named as the run of recorder is. */
@@ -589,19 +600,29 @@ static void put_follower_id(const struct tel_recorder *recorder, const struct te
     tel_buf_terminate(run_id);
 }
 
-/* As a follower's number: its leader is about to look, or has looked in vain. */
-enum { LOOKING = -1, TOO_LATE = -2 };
+/* As a follower's number: its leader is about to look, or has looked in vain; or it is about to be one. */
+enum { LOOKING = -1, TOO_LATE = -2, COMING = -3 };
 
 bool tel_recorder_follow(struct tel_follower *follower)
 {
+    const pid_t self = tel_sys_getpid();
     int before = atomic_load(&follower->pid);
+    int coming = COMING;
 
+    if (before == COMING || (before > 0 && tel_process_lives(before)))
+        return true;
+    if (before < 0 || !atomic_compare_exchange_strong(&follower->pid, &before, COMING))
+        return before == COMING || before > 0;
     tel_clock_now(&follower->since);
-    follower->session = tel_sys_getpid();
-    while (before >= 0)
-        if (atomic_compare_exchange_weak(&follower->pid, &before, follower->session))
-            return true;
-    return false;
+    follower->session = self;
+    return atomic_compare_exchange_strong(&follower->pid, &coming, self);
+}
+
+void tel_recorder_stay(struct tel_follower *follower)
+{
+    int self = tel_sys_getpid();
+
+    atomic_compare_exchange_strong(&follower->pid, &self, 0);
 }
 
 void tel_recorder_step_aside(struct tel_follower *follower)
@@ -624,27 +645,37 @@ void tel_recorder_step_aside(struct tel_follower *follower)
         tel_recorder_step_aside(follower); /* its leader has begun to look */
 }
 
-bool tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
-                        struct tel_instant *since, struct tel_buf *run_id,
-                        struct tel_buf *owner_text)
+pid_t tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
+                         struct tel_instant *since, struct tel_buf *run_id,
+                         struct tel_buf *owner_text)
 {
     const pid_t pid = atomic_exchange(&follower->pid, LOOKING);
-    struct tel_owner owner = {.flags = recorder->owner.flags | TEL_OWNER_PENDING,
+    struct tel_owner owner = {.flags = recorder->owner.flags,
                               .parent = tel_str_from(recorder->run_id)};
     const int pidfd =
         pid > 0 ? tel_process_follower(pid, follower->session, &owner.process) : -1;
+    struct tel_str line;
+    int fd;
 
     if (pidfd < 0) {
         atomic_store(&follower->pid, TOO_LATE);
-        return false;
+        return 0;
     }
     *since = follower->since;
     put_follower_id(recorder, &owner, since, run_id);
+    line = render_heir(recorder, tel_buf_view(run_id), &owner, since);
+    fd = tel_proto_connect(&recorder->dir, TEL_SOCKET_START);
+    if (fd >= 0)
+        owner.flags |= TEL_OWNER_PENDING;
+    else
+        append_heir(recorder, line, &owner.start);
     tel_owner_put(owner_text, &owner);
     tel_buf_terminate(owner_text);
-    announce_heir(recorder, tel_buf_view(run_id),
-                  render_heir(recorder, tel_buf_view(run_id), &owner, since), pidfd);
-    return true;
+    if (fd >= 0)
+        announce_heir(recorder, fd, tel_buf_view(run_id), line, pidfd);
+    else
+        tel_sys_close(pidfd);
+    return owner.process.pid;
 }
 
 /* Goes on with a run that has been begun for this process, whose memory is still its parent's. */
@@ -663,13 +694,31 @@ static void take_over(struct tel_recorder *recorder, struct tel_str run_id,
     recorder->self.pid = owner->process.pid;
 }
 
+/* Where the text is still that of who has handed it over. */
+static void name_self(struct tel_owner *owner)
+{
+    struct tel_process self;
+    int pidfd;
+
+    tel_process_self(&self, &pidfd);
+    if (pidfd >= 0)
+        tel_sys_close(pidfd);
+    owner->process = key_of(&self);
+    owner->before = (struct tel_cpu_times){0};
+}
+
 bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str run_id,
                           struct tel_str owner_text, const struct tel_instant *since)
 {
+    const pid_t self = tel_sys_getpid();
     struct tel_owner owner;
 
-    if (!tel_owner_parse(owner_text, &owner) || owner.process.pid != tel_sys_getpid())
+    if (recorder->owner.process.pid == self)
+        return true;
+    if (!tel_owner_id_valid(run_id) || !tel_owner_parse(owner_text, &owner))
         return false;
+    if (owner.process.pid != self)
+        name_self(&owner);
     if (!tel_str_is(run_id, recorder->run_id))
         take_over(recorder, run_id, &owner, since);
     recorder->owner = owner;

@@ -74,22 +74,25 @@ struct tel_follower {
     pid_t session;
     atomic_int pid; /* 0: there is none. Written last */
 };
-/* In such a child. False when its leader has looked already. */
+/* In such a child, which becomes the follower unless there is one that lives. False when its leader has looked
+ * already. */
 bool tel_recorder_follow(struct tel_follower *follower);
+/* The session has not begun. */
+void tel_recorder_stay(struct tel_follower *follower);
 /* When the follower ends: its own child, in its session, takes its place, if there is one. */
 void tel_recorder_step_aside(struct tel_follower *follower);
 /* Hands the run of a session leader that ends to a child that it has forked and that goes on (the
- * classic double fork), in its session or as its follower. True when there is one: owner then receives its
- * owner's text. The run has not ended then. */
-bool tel_recorder_pass(struct tel_recorder *recorder, const struct tel_follower *follower,
-                       struct tel_buf *owner);
-/* Begins a run inside this one, which ends, for the follower that goes on: a daemon. True when there is one:
- * since receives when the run began, run_id and owner what its environment should say. Nobody can follow any
- * more then. */
-bool tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
-                        struct tel_instant *since, struct tel_buf *run_id, struct tel_buf *owner);
-/* In such a child, by what its environment says now: true when the run has been handed to it, or one has
- * been begun for it, at since. */
+ * classic double fork), in its session or as its follower. Gives the child's number, and in owner its
+ * owner's text; the run has not ended then. 0 when there is none. */
+pid_t tel_recorder_pass(struct tel_recorder *recorder, const struct tel_follower *follower,
+                        struct tel_buf *owner);
+/* Begins a run inside this one, which ends, for the follower that goes on: a daemon. Gives its number: since
+ * receives when the run began, run_id and owner what its environment should say. 0 when there is none. Nobody
+ * can follow any more then. */
+pid_t tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *follower,
+                         struct tel_instant *since, struct tel_buf *run_id, struct tel_buf *owner);
+/* In such a child, when a run has been handed to it, or begun for it at since: goes on with it, as run_id and
+ * owner in its environment say. False when they cannot be read. */
 bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str run_id,
                           struct tel_str owner, const struct tel_instant *since);
 

@@ -206,7 +206,7 @@ static bool try_path(char out[TEL_PATH_MAX], struct tel_str directory, const cha
 /* Where the executable lies as seen from the shim: the build tree, then lib/ and lib/TRIPLET/. */
 static bool find_beside(char out[TEL_PATH_MAX], struct tel_str object)
 {
-    static const char *const places[] = {"/../tools/telemetry", "/../bin/telemetry",
+    static const char places[][24] = {"/../tools/telemetry", "/../bin/telemetry",
                                          "/../../bin/telemetry"};
     ptrdiff_t slash = tel_str_find_last(object, '/');
     struct tel_str directory = {object.ptr, slash < 0 ? 0 : (size_t)slash};
