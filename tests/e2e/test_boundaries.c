@@ -33,6 +33,7 @@ static const struct {
     {"daemon-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"once-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"slowly-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
+    {"scribbled-of-leader", NULL, "session failed exit code 4", 2},
     {"twice-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"twice-waited", NULL, "session success\nsession failed exit code 4 of session", 4},
     {"twice-waited-of-leader", NULL, "session success\nsession failed exit code 4 of session", 4},
