@@ -23,6 +23,7 @@ target_compile_options(telemetry_shim_code INTERFACE
     -fno-unwind-tables
     # What GCC does for speed even so, at the price of another kilobyte.
     $<$<C_COMPILER_ID:GNU>:-fno-caller-saves>
+    $<$<C_COMPILER_ID:GNU>:-fno-expensive-optimizations>
     $<$<C_COMPILER_ID:GNU>:-fno-gcse>
     $<$<C_COMPILER_ID:GNU>:-fno-jump-tables>
     $<$<C_COMPILER_ID:GNU>:-fno-move-loop-invariants>

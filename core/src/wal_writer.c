@@ -13,7 +13,8 @@ enum {
     FRAME_HEADER = 24,
     SIZE_AT = 4, /* in it: of the database, in the last frame of a commit; else 0 */
     SIZE_LEN = 4,
-    HELD_MAX = 64 * 1024
+    PAGE_MAX = 64 * 1024,
+    HELD_MAX = FRAME_HEADER + PAGE_MAX
 };
 
 /* SQLite allocates it, and the system's file behind it. */
@@ -85,8 +86,8 @@ static int write_log(sqlite3_file *file, const void *bytes, int len, sqlite3_int
     }
     if (len == FRAME_HEADER)
         return hold_header(log, bytes, at);
-    if (log->len == 0 || len > HELD_MAX - FRAME_HEADER)
-        return write_through(log, bytes, len, at); /* the log's own header */
+    if (log->len == 0) /* the log's own header */
+        return write_through(log, bytes, len, at);
     return hold_page(log, bytes, len, at);
 }
 

@@ -107,6 +107,17 @@ Test(wal_writer, a_commit_of_many_pages_is_whole)
     cr_assert(is_sound());
 }
 
+Test(wal_writer, the_largest_pages)
+{
+    change(db, "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE");
+    change(db, "PRAGMA page_size = 65536; VACUUM; PRAGMA journal_mode = WAL");
+    cr_assert_eq(number(db, "PRAGMA page_size"), 65536);
+    change(db, "INSERT INTO t VALUES (1, 'one', 'a')");
+    change(db, "INSERT INTO t VALUES (2, 'two', randomblob(200000))");
+    cr_assert_eq(number(other, "SELECT count(*) FROM t"), 2);
+    cr_assert(is_sound());
+}
+
 Test(wal_writer, what_the_disk_does_not_take_is_rolled_back)
 {
     change(db, "INSERT INTO t VALUES (1, 'one', 'a')");

@@ -240,14 +240,15 @@ ssize_t tel_sys_write(int fd, const void *buf, size_t len)
     return call4_again(SYS_write, fd, (long)buf, (long)len, 0);
 }
 
-#define RAISED_BY_WRITES (UINT64_C(1) << (SIGPIPE - 1) | UINT64_C(1) << (SIGXFSZ - 1))
+#define BIT_OF(signal) (UINT64_C(1) << ((signal) - 1))
+#define RAISED_BY_WRITES (BIT_OF(SIGPIPE) | BIT_OF(SIGXFSZ))
 
-/* Takes back what the write has raised, all of which is blocked; but none of those that were pending. */
+/* Takes back what the write has raised, which is blocked; but not what was pending. */
 static ssize_t write_and_take(int fd, const void *buf, size_t len, uint64_t pending)
 {
     const struct timespec at_once = {0, 0};
-    const uint64_t ours = RAISED_BY_WRITES & ~pending;
     const ssize_t written = tel_sys_write(fd, buf, len);
+    const uint64_t ours = BIT_OF(written == -EFBIG ? SIGXFSZ : SIGPIPE) & ~pending;
 
     if (written == -EPIPE || written == -EFBIG)
         call4(SYS_rt_sigtimedwait, (long)&ours, 0, (long)&at_once, KERNEL_SIGSET_BYTES);
