@@ -1,6 +1,7 @@
 /* Listing journal files and reading whole lines from them. */
 #include "journal_scan.h"
 
+#include "base/clock.h"
 #include "base/sys.h"
 
 #include <dirent.h>
@@ -143,12 +144,14 @@ struct tel_journal_pos tel_journal_end(const char *raw)
 {
     struct tel_journal_pos end = {0};
     struct tel_journal_facts facts;
+    struct tel_instant now;
     struct tel_dates dates;
 
     if (tel_journal_list(raw, &dates, NULL) < 0)
         return end;
-    if (dates.count > 0)
-        end.date = dates.date[dates.count - 1];
+    tel_clock_now(&now);
+    for (size_t i = 0; i < dates.count && dates.date[i] <= tel_date_of(now.realtime_ns); i++)
+        end.date = dates.date[i];
     if (end.date != 0 && tel_journal_look(raw, end.date, &facts) == 0)
         end.offset = facts.size;
     tel_dates_free(&dates);

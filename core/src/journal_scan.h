@@ -18,7 +18,8 @@ struct tel_dates {
 int tel_journal_list(const char *raw, struct tel_dates *out, struct tel_error *err);
 void tel_dates_free(struct tel_dates *dates);
 
-/* Where the journal ends now, in the newest of its files; nowhere (a zero date) when there is none. */
+/* Where the journal ends now: in the newest of its files but those of days to come, which a clock that was set
+ * back has left, or somebody else. Nowhere (a zero date) when there is none. */
 struct tel_journal_pos tel_journal_end(const char *raw);
 
 /* What tells a file from another one that takes its name later. Inode numbers are used again at

@@ -61,9 +61,10 @@ Test(journal_scan, where_the_journal_ends)
     const char *raw = test_dir();
 
     cr_expect_eq(tel_journal_end(raw).date, 0);
-    write_file(journal_path(raw, 20261122), "{}\n", 0600);
-    write_file(journal_path(raw, 20261121), "{}\n{}\n", 0600);
-    cr_expect_eq(tel_journal_end(raw).date, 20261122);
+    write_file(journal_path(raw, 20201122), "{}\n", 0600);
+    write_file(journal_path(raw, 20201121), "{}\n{}\n", 0600);
+    write_file(journal_path(raw, 99991231), "{}\n", 0600);
+    cr_expect_eq(tel_journal_end(raw).date, 20201122);
     cr_expect_eq(tel_journal_end(raw).offset, 3);
 }
 
