@@ -2,7 +2,6 @@
  * mailbox. */
 #include "client_internal.h"
 
-#include "base/clock.h"
 #include "event_line.h"
 #include "git_commit.h"
 #include "values.h"
@@ -33,8 +32,7 @@ static int write_event(telemetry_run *run, struct tel_buf *line, struct tel_str 
         status = tel_client_begin_to_speak(run, err);
     if (status < 0)
         return status;
-    status =
-        tel_event_file_append(&run->client->events, tel_date_of(now_ns), tel_buf_view(line), err);
+    status = tel_event_file_append(&run->client->events, now_ns, tel_buf_view(line), err);
     tel_client_have_spoken(run);
     return status;
 }
@@ -65,9 +63,11 @@ static int log_event(telemetry_run *run, struct tel_str type, struct tel_str pay
 int telemetry_run_log_event(telemetry_run *run, const char *type, const char *payload_json,
                             struct telemetry_error *err)
 {
-    struct tel_error own = {0};
-    int status = tel_client_check_run(run, &own);
+    struct tel_error own; /* which takes a while to clear */
+    int status;
 
+    own.code = 0;
+    status = tel_client_check_run(run, &own);
     if (status == 0 && !tel_client_is_ours(run))
         return telemetry_event_by_id(run->client, run->id, type, payload_json, err);
     if (status == 0)

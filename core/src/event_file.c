@@ -1,13 +1,14 @@
 /* See event_file.h. */
 #include "event_file.h"
 
+#include "base/clock.h"
 #include "base/sys.h"
 
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { MOMENT_NS = 100000 };
+#define MOMENT_NS UINT64_C(100000)
+#define DAY_NS (INT64_C(86400) * 1000000000)
 
 void tel_event_file_init(struct tel_event_file *file, const struct tel_datadir *dir, bool sync)
 {
@@ -21,7 +22,7 @@ void tel_event_file_init(struct tel_event_file *file, const struct tel_datadir *
     };
     tel_kept_fd_init(&file->kept);
     atomic_init(&file->looked_ns, 0);
-    atomic_init(&file->date, 0);
+    atomic_init(&file->ends_ns, 0);
     atomic_init(&file->suspect, false);
 }
 
@@ -31,30 +32,24 @@ void tel_event_file_close(struct tel_event_file *file)
     pthread_mutex_destroy(&file->lock);
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* The look at the descriptor costs a third of a write, and is good for a moment: to get a high number in
  * so little time, a program would have to close ours and open hundreds of files of its own. */
 static bool has_been_looked_at(const struct tel_event_file *file, int64_t now)
 {
-    return tel_kept_fd_is_high(&file->kept) && now - atomic_load(&file->looked_ns) < MOMENT_NS;
+    const uint64_t age = (uint64_t)now - (uint64_t)atomic_load(&file->looked_ns);
+
+    return age < MOMENT_NS /* and not before it: the clock may step */ &&
+           tel_kept_fd_is_high(&file->kept);
 }
 
-/* The descriptor to write a line of that date to, or -1 when it has to be opened first: somebody has closed
+/* The descriptor to write a line of now to, or -1 when it has to be opened first: somebody has closed
  * it, or taken the file away. */
-static int usable(struct tel_event_file *file, uint32_t date)
+static int usable(struct tel_event_file *file, int64_t now)
 {
-    const int64_t now = now_ns();
     bool linked = false;
     int fd;
 
-    if (atomic_load(&file->date) < date || atomic_load(&file->suspect))
+    if (now >= atomic_load(&file->ends_ns) || atomic_load(&file->suspect))
         return -1;
     if (has_been_looked_at(file, now))
         return atomic_load(&file->kept.number);
@@ -65,44 +60,43 @@ static int usable(struct tel_event_file *file, uint32_t date)
     return fd;
 }
 
-/* Puts the file of that date behind the number that writers in other threads may be about to use. */
-static int open_anew(struct tel_event_file *file, uint32_t date, struct tel_error *err)
+/* Puts the file of that day behind the number that writers in other threads may be about to use. */
+static int open_anew(struct tel_event_file *file, int64_t now, struct tel_error *err)
 {
-    int fd;
+    const int64_t before = atomic_load(&file->ends_ns);
+    const int64_t ends = now < before ? before : now - now % DAY_NS + DAY_NS;
+    int fd = tel_journal_open_kept(&file->writer, tel_date_of(ends - 1), err);
 
-    if (date < atomic_load(&file->date))
-        date = atomic_load(&file->date);
-    fd = tel_journal_open_kept(&file->writer, date, err);
     if (fd < 0)
         return fd;
     fd = tel_kept_fd_replace(&file->kept, fd);
     if (fd < 0)
         return tel_fail_sys(err, fd, "cannot keep the journal open", NULL);
-    atomic_store(&file->date, date);
+    atomic_store(&file->ends_ns, ends);
     atomic_store(&file->suspect, false);
     return atomic_load(&file->kept.number);
 }
 
-static int make_usable(struct tel_event_file *file, uint32_t date, struct tel_error *err)
+static int make_usable(struct tel_event_file *file, int64_t now, struct tel_error *err)
 {
     int fd;
 
     pthread_mutex_lock(&file->lock);
-    fd = usable(file, date);
+    fd = usable(file, now);
     if (fd < 0)
-        fd = open_anew(file, date, err);
+        fd = open_anew(file, now, err);
     pthread_mutex_unlock(&file->lock);
     return fd;
 }
 
 /* Where O_APPEND is no help, every line is written under a lock, with the file opened anew. */
-static int append_on_network(struct tel_event_file *file, uint32_t date, struct tel_str line,
+static int append_on_network(struct tel_event_file *file, int64_t now, struct tel_str line,
                              struct tel_error *err)
 {
     int status;
 
     pthread_mutex_lock(&file->lock);
-    status = tel_journal_append(&file->writer, date, line, NULL, err);
+    status = tel_journal_append(&file->writer, tel_date_of(now), line, NULL, err);
     pthread_mutex_unlock(&file->lock);
     return status;
 }
@@ -135,15 +129,15 @@ static int write_synced(int shared, struct tel_str line, ssize_t *written)
     return status;
 }
 
-static int try_append(struct tel_event_file *file, uint32_t date, struct tel_str line,
+static int try_append(struct tel_event_file *file, int64_t now, struct tel_str line,
                       struct tel_error *err)
 {
     ssize_t written;
     int status = 0;
-    int fd = usable(file, date);
+    int fd = usable(file, now);
 
     if (fd < 0)
-        fd = make_usable(file, date, err);
+        fd = make_usable(file, now, err);
     if (fd < 0)
         return fd;
     if (file->writer.sync)
@@ -158,15 +152,15 @@ static int try_append(struct tel_event_file *file, uint32_t date, struct tel_str
     return status < 0 ? tel_fail_sys(err, status, "cannot sync the journal", NULL) : 0;
 }
 
-int tel_event_file_append(struct tel_event_file *file, uint32_t date, struct tel_str line,
+int tel_event_file_append(struct tel_event_file *file, int64_t realtime_ns, struct tel_str line,
                           struct tel_error *err)
 {
     int status;
 
     if (file->writer.exclusive)
-        return append_on_network(file, date, line, err);
-    status = try_append(file, date, line, err);
+        return append_on_network(file, realtime_ns, line, err);
+    status = try_append(file, realtime_ns, line, err);
     if (status == -EBADF) /* closed by the program a moment ago */
-        status = try_append(file, date, line, err);
+        status = try_append(file, realtime_ns, line, err);
     return status;
 }

@@ -15,8 +15,8 @@ struct tel_event_file {
     pthread_mutex_t lock;             /* of opening it anew */
     struct tel_journal_writer writer; /* of no use but for opening, and on networks */
     struct tel_kept_fd kept;          /* from the first event on */
-    atomic_llong looked_ns;           /* CLOCK_MONOTONIC of the last look at the descriptor */
-    atomic_uint date;                 /* of the file */
+    atomic_llong looked_ns;           /* time of the last line with a look before it */
+    atomic_llong ends_ns;             /* when the file's day is over; 0: there is none */
     atomic_bool suspect;              /* the last write did not go well */
 };
 
@@ -24,9 +24,9 @@ struct tel_event_file {
 void tel_event_file_init(struct tel_event_file *file, const struct tel_datadir *dir, bool sync);
 void tel_event_file_close(struct tel_event_file *file);
 
-/* Appends line (whole, with its newline) to the file of that date, or of a later one that has been
- * written to. Errors: negative errno, TEL_ERR_REFUSED. */
-int tel_event_file_append(struct tel_event_file *file, uint32_t date, struct tel_str line,
+/* Appends line (whole, with its newline) to the file of the day of realtime_ns, which is now, or of a later
+ * one that has been written to. Errors: negative errno, TEL_ERR_REFUSED. */
+int tel_event_file_append(struct tel_event_file *file, int64_t realtime_ns, struct tel_str line,
                           struct tel_error *err);
 
 #endif

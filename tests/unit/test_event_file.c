@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "support/places.h"
 #include "support/support.h"
 #include "support/syncs.h"
@@ -54,9 +56,17 @@ static void tear_down(void)
 
 TestSuite(event_file, .init = set_up, .fini = tear_down);
 
+/* At that date, at a time of day that passes. */
 static int append(uint32_t date, const char *line)
 {
-    return tel_event_file_append(&file, date, tel_str_from(line), &err);
+    const char *const day = text("%u-%02u-%02u", date / 10000, date / 100 % 100, date % 100);
+    struct timespec now;
+    int64_t realtime_ns;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    cr_assert(tel_time_parse(tel_str_from(text("%sT12:00:00", day)), &realtime_ns));
+    realtime_ns += now.tv_sec % 3600 * 1000000000 + now.tv_nsec;
+    return tel_event_file_append(&file, realtime_ns, tel_str_from(line), &err);
 }
 
 static const char *content(uint32_t date)

@@ -39,6 +39,31 @@ Test(event_line, has_exactly_the_contracts_keys)
     cr_expect(strstr(buf_text(&line), "\"payload_json\": null, ") != NULL);
 }
 
+/* Of lines of one second, of the next one, and of one before it. */
+Test(event_line, each_has_its_own_time)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } cases[] = {
+        {INT64_C(1700000000000000999), "\"2023-11-14T22:13:20.000000+00:00\""},
+        {INT64_C(1700000000999999999), "\"2023-11-14T22:13:20.999999+00:00\""},
+        {INT64_C(1700000000000010000), "\"2023-11-14T22:13:20.000010+00:00\""},
+        {INT64_C(1700000001000000000), "\"2023-11-14T22:13:21.000000+00:00\""},
+        {INT64_C(1699999999500000000), "\"2023-11-14T22:13:19.500000+00:00\""},
+        {0, "\"1970-01-01T00:00:00.000000+00:00\""},
+        {-1, "\"1970-01-01T00:00:00.000000+00:00\""},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        line.len = 0;
+        cr_expect_eq(tel_event_line_put(&line, TEL_STR("r-1"), TEL_STR("x"), TEL_STR_NONE,
+                                        cases[i].ns, &err),
+                     0);
+        cr_expect(strstr(buf_text(&line), cases[i].text) != NULL, "%s", buf_text(&line));
+    }
+}
+
 Test(event_line, whatever_the_text_is_the_line_is_json)
 {
     cJSON *parsed;

@@ -2,7 +2,9 @@
 #include "base/json_write.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
+#include "support/support.h"
 #include "support/view.h"
 
 static char memory[4096];
@@ -66,6 +68,37 @@ Test(json_write, text_is_pythons)
 
         tel_json_put_text(&buf, tel_str_from(cases[i].bytes));
         cr_expect_str_eq(buf_text(&buf), cases[i].json);
+    }
+}
+
+/* Most of a text is looked at eight bytes at a time: wherever a case lies in it, and however much room
+ * there is, the bytes are the same, or there is an overflow. */
+Test(json_write, text_is_pythons_wherever_it_lies)
+{
+    enum { AROUND = 17 };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const size_t len = strlen(cases[i].json) - 2;
+
+        for (int before = 0; before < AROUND; before++) {
+            const char *const bytes = text("%.*s%s%.*s", before, "plain and \x7e quite",
+                                           cases[i].bytes, AROUND - before, ".................");
+            struct tel_buf buf = make_buf();
+
+            tel_json_put_escaped(&buf, tel_str_from(bytes));
+            cr_expect_str_eq(buf_text(&buf),
+                             text("%.*s%.*s%.*s", before, "plain and \x7e quite", (int)len,
+                                  cases[i].json + 1, AROUND - before, "................."));
+            for (size_t cap = 0; cap <= AROUND + len; cap++) {
+                char little[4096];
+
+                memset(little, '#', sizeof(little));
+                tel_buf_init(&buf, little, cap);
+                tel_json_put_escaped(&buf, tel_str_from(bytes));
+                cr_expect_eq(buf.overflow, cap < AROUND + len);
+                cr_expect_eq(little[cap], '#');
+            }
+        }
     }
 }
 

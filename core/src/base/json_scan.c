@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "stride.h"
 #include "utf8.h"
 
 /* All skip_* functions take a position and the end of the text, and return the position behind
@@ -53,19 +54,6 @@ static inline const char *skip_blanks(const char *p, const char *end)
 
 /* --- strings ------------------------------------------------------------------------------- */
 
-enum { STRIDE = sizeof(uint64_t) };
-
-#define EVERY_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
-
-/* Sets the top bit of each byte below limit (at most 128); borrows can only spoil higher bytes than
- * the first hit. (SSE2 was tried: 16 bytes at once gain nothing, strings are short.) */
-static inline uint64_t bytes_below(uint64_t bytes, uint64_t limit)
-{
-    return (bytes - EVERY_BYTE(limit)) & ~bytes & EVERY_BYTE(0x80);
-}
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest");
-
 /* Index of the first byte that ends a plain stretch of a string (quote, backslash, control
  * character), STRIDE when there is none. */
 static inline unsigned find_in_stride(const char *p)
@@ -75,7 +63,7 @@ static inline unsigned find_in_stride(const char *p)
     memcpy(&bytes, p, sizeof(bytes));
     hits = bytes_below(bytes, 0x20) | bytes_below(bytes ^ EVERY_BYTE('"'), 1) |
            bytes_below(bytes ^ EVERY_BYTE('\\'), 1);
-    return hits == 0 ? STRIDE : (unsigned)__builtin_ctzll(hits) / 8;
+    return first_hit(hits);
 }
 
 /* Position of the next quote, backslash or control character, or end. */

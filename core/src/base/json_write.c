@@ -1,6 +1,9 @@
 /* JSON text as Python's json.dumps(ensure_ascii=True) writes it. */
 #include "json_write.h"
 
+#include <string.h>
+
+#include "stride.h"
 #include "utf8.h"
 
 static bool is_plain(unsigned char byte)
@@ -8,12 +11,14 @@ static bool is_plain(unsigned char byte)
     return byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-static size_t plain_prefix(struct tel_str text)
+/* Writes the plain characters at the front of text and returns how many there were. */
+static size_t put_plain(struct tel_buf *buf, struct tel_str text)
 {
     size_t len = 0;
 
     while (len < text.len && is_plain((unsigned char)text.ptr[len]))
         len++;
+    tel_buf_bytes(buf, text.ptr, len);
     return len;
 }
 
@@ -72,12 +77,81 @@ static size_t put_escaped(struct tel_buf *buf, struct tel_str text)
     return len;
 }
 
+#ifdef TELEMETRY_IN_SHIM /* writes few texts, and has no room */
+#define put_simple put_plain
+#else
+static inline bool is_quoted(char c)
+{
+    return c == '"' || c == '\\';
+}
+
+/* All of them are plain, quotes or backslashes. */
+static inline bool all_simple(uint64_t bytes)
+{
+    return (bytes_below(bytes, ' ') | ((bytes | (bytes + EVERY_BYTE(1))) & EVERY_BYTE(0x80))) == 0;
+}
+
+static inline bool any_quoted(uint64_t bytes)
+{
+    const uint64_t quotes = bytes_below(bytes ^ EVERY_BYTE('"'), 1);
+
+    return (quotes | bytes_below(bytes ^ EVERY_BYTE('\\'), 1)) != 0;
+}
+
+/* Writes a stride of them: no branches, since JSON inside of JSON has a quote every few bytes. */
+static inline char *put_quoted(char *to, const char *from)
+{
+    for (unsigned i = 0; i < STRIDE; i++) {
+        *to = '\\';
+        to += is_quoted(from[i]);
+        *to++ = from[i];
+    }
+    return to;
+}
+
+/* Writes plain characters, quotes and backslashes as long as there is ample room, and returns how many
+ * there were. */
+static size_t put_in_strides(struct tel_buf *buf, struct tel_str text)
+{
+    const char *from = text.ptr;
+    const char *const end = from + text.len;
+    char *to = buf->ptr + buf->len;
+    const char *const full = buf->ptr + buf->cap;
+
+    while (end - from >= STRIDE && full - to >= 2 * STRIDE) {
+        uint64_t bytes;
+
+        memcpy(&bytes, from, STRIDE);
+        if (!all_simple(bytes))
+            break;
+        memcpy(to, &bytes, STRIDE);
+        to = any_quoted(bytes) ? put_quoted(to, from) : to + STRIDE;
+        from += STRIDE;
+    }
+    for (; from < end && full - to >= 2; from++) {
+        if (is_quoted(*from))
+            *to++ = '\\';
+        else if (!is_plain((unsigned char)*from))
+            break;
+        *to++ = *from;
+    }
+    buf->len = (size_t)(to - buf->ptr);
+    return (size_t)(from - text.ptr);
+}
+
+static size_t put_simple(struct tel_buf *buf, struct tel_str text)
+{
+    const size_t len = buf->overflow ? 0 : put_in_strides(buf, text);
+
+    return len + put_plain(buf, tel_str_from_pos(text, len));
+}
+#endif
+
 void tel_json_put_escaped(struct tel_buf *buf, struct tel_str text)
 {
     while (text.len > 0) {
-        size_t len = plain_prefix(text);
+        size_t len = put_simple(buf, text);
 
-        tel_buf_bytes(buf, text.ptr, len);
         if (len < text.len)
             len += put_escaped(buf, tel_str_from_pos(text, len));
         text = tel_str_from_pos(text, len);
