@@ -45,6 +45,12 @@ static bool build_is_open(void)
                .status == 0;
 }
 
+/* Not in a chroot, for one, nor in most containers. */
+static bool may_mount(void)
+{
+    return run(LIST("unshare", "-m", "true"), NULL).status == 0;
+}
+
 /* Why a row cannot run here; NULL when it can. */
 static const char *missing(const struct row *row)
 {
@@ -60,6 +66,8 @@ static const char *missing(const struct row *row)
     for (int i = 0; row->tools != NULL && row->tools[i] != NULL; i++)
         if (!has_tool(row->tools[i]))
             return text("there is no %s", row->tools[i]);
+    if (row->needs_mounts && !may_mount())
+        return "no mount namespace can be made";
     return NULL;
 }
 

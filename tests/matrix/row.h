@@ -18,6 +18,7 @@ struct row {
     const char *const *needs; /* programs, looked for where the row's own are, or absolute paths */
     const char *const *tools; /* programs for setup, looked for in the caller's PATH */
     bool needs_root;
+    bool needs_mounts;     /* in a namespace of its own */
     bool needs_open_build; /* it becomes another user, who has to reach the shim */
 
     /* The program. Either argv or script; the fixtures' directory comes first in PATH. */

@@ -84,6 +84,7 @@ static const struct row rows[] = {
         .name = "cron",
         .needs = LIST("cron", "unshare"),
         .needs_root = true,
+        .needs_mounts = true,
         .argv = LIST("sh", MATRIX_HOSTS "/cron.sh"),
         .agent = "cron.sh",
         .runs = 2,
