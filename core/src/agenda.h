@@ -12,6 +12,7 @@ enum tel_work {
     TEL_WORK_SETTLE, /* ends, after those who wait */
     TEL_WORK_RETRY,  /* disk full, database locked */
     TEL_WORK_SYNC,   /* the journal is on disk within a second */
+    TEL_WORK_ROOM,   /* the WAL is made longer for the commits to come */
     TEL_WORK_CARE,   /* the WAL is copied back after so much quiet time */
     TEL_WORK_LOOK,   /* whether the data directory is still ours */
     TEL_WORK_ADOPT,  /* the journal is searched for runs that nobody watches */

@@ -55,6 +55,8 @@ static void do_due_work(struct tel_collector *collector)
         tel_collector_adopt_orphans(collector);
     if (tel_agenda_take(agenda, TEL_WORK_SYNC, now))
         tel_upkeep_sync(upkeep);
+    if (tel_agenda_take(agenda, TEL_WORK_ROOM, now))
+        tel_upkeep_make_room(upkeep);
     if (tel_agenda_take(agenda, TEL_WORK_CARE, now))
         tel_upkeep_care(upkeep, now - collector->last_active_ns);
     if (tel_agenda_take(agenda, TEL_WORK_LOOK, now))

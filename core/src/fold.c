@@ -31,6 +31,7 @@ struct journal {
     bool known;    /* what follows is what the database said last */
     bool replaced; /* its cursor belongs to another file, and has to go */
     bool has_cursor;
+    bool is_sure; /* nobody else can have moved the cursor since it was seen in a transaction */
     struct tel_cursor cursor;
     uint64_t folded;  /* where the next batch starts */
     uint64_t settled; /* size of the file when there is nothing to fold */
@@ -305,6 +306,7 @@ static int look_at(struct tel_fold *fold, struct journal *journal, struct tel_er
 static void adopt_cursor(struct journal *journal, bool found, const struct tel_cursor *cursor)
 {
     journal->known = true;
+    journal->is_sure = false;
     journal->settled = UINT64_MAX;
     journal->has_cursor = found;
     journal->cursor = found ? *cursor : (struct tel_cursor){.date = journal->date};
@@ -332,8 +334,11 @@ static int read_cursor(struct tel_fold *fold, struct journal *journal, struct te
 static int check_cursor(struct tel_fold *fold, const struct journal *journal, struct tel_error *err)
 {
     struct tel_cursor cursor = {0};
-    int found = tel_store_cursor_get(fold->store, journal->date, &cursor, err);
+    int found;
 
+    if (journal->is_sure)
+        return 1;
+    found = tel_store_cursor_get(fold->store, journal->date, &cursor, err);
     if (found < 0)
         return found;
     if (found == 0 || !journal->has_cursor)
@@ -409,6 +414,7 @@ static void note_committed(struct tel_fold *fold, struct journal *journal,
         forget_later(fold, journal->date);
     journal->replaced = false;
     journal->has_cursor = true;
+    journal->is_sure = true;
     journal->cursor = *cursor;
     journal->folded = cursor->offset;
     journal->settled = cursor->offset;
@@ -420,6 +426,12 @@ static void note_committed(struct tel_fold *fold, struct journal *journal,
     stats->batches++;
 }
 
+static void be_sure_of_none(struct tel_fold *fold)
+{
+    for (size_t i = 0; i < fold->count; i++)
+        fold->journals[i].is_sure = false;
+}
+
 static int commit_batch(struct tel_fold *fold, struct journal *journal,
                         struct tel_fold_stats *stats, struct tel_error *err)
 {
@@ -428,6 +440,8 @@ static int commit_batch(struct tel_fold *fold, struct journal *journal,
 
     if (status < 0)
         return status;
+    if (tel_store_was_changed(fold->store))
+        be_sure_of_none(fold);
     status = apply_batch(fold, journal, &cursor, err);
     if (status != 1) {
         tel_store_rollback(fold->store);

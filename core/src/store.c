@@ -10,6 +10,7 @@
 #include "quarantine.h"
 #include "rows.h"
 #include "schema.h"
+#include "wal_writer.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -91,6 +92,8 @@ struct tel_store {
     int64_t wal_pages; /* -1: nothing committed yet */
     int64_t page_size;
     int64_t schema_cookie; /* SQLite's own count of changes to the schema, when it was last looked at */
+    unsigned data_version; /* of the pager's, after our last commit; anybody's commit changes it */
+    bool was_changed;      /* tel_store_was_changed */
     mode_t file_mode;
     char path[TEL_PATH_MAX]; /* of the database, as configured */
     char run[TEL_PATH_MAX];
@@ -453,13 +456,27 @@ static int check_schema(struct tel_store *store, struct tel_error *err)
     return status;
 }
 
+static unsigned data_version(const struct tel_store *store)
+{
+    unsigned version = 0;
+
+    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_DATA_VERSION, &version);
+    return version;
+}
+
+bool tel_store_was_changed(const struct tel_store *store)
+{
+    return store->was_changed;
+}
+
 int tel_store_begin(struct tel_store *store, struct tel_error *err)
 {
     int status = run_statement(store, BEGIN, err);
 
     if (status < 0)
         return status;
-    status = check_schema(store, err);
+    store->was_changed = store->data_version == 0 || store->data_version != data_version(store);
+    status = store->was_changed ? check_schema(store, err) : 0;
     if (status < 0)
         tel_store_rollback(store);
     return status;
@@ -471,6 +488,7 @@ int tel_store_commit(struct tel_store *store, struct tel_error *err)
 
     if (status < 0)
         tel_store_rollback(store);
+    store->data_version = status < 0 ? 0 : data_version(store);
     return status;
 }
 
@@ -678,6 +696,14 @@ int tel_store_checkpoint(struct tel_store *store, struct tel_error *err)
     /* The WAL begins anew with the next commit, which has to sync its header: better now than
      * while a host waits. */
     return run_statement(store, PRIME, err);
+}
+
+void tel_store_make_room(struct tel_store *store)
+{
+    if (!tel_wal_writer_is_short(store->db) || run_statement(store, BEGIN, NULL) < 0)
+        return;
+    tel_wal_writer_extend(store->db);
+    tel_store_rollback(store);
 }
 
 uint64_t tel_store_wal_bytes(const struct tel_store *store)

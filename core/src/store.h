@@ -25,6 +25,9 @@ void tel_store_close(struct tel_store *store);
  * Errors of these: TEL_ERR_BUSY, TEL_ERR_CORRUPT, negative errno (-ENOSPC for a full disk). */
 int tel_store_begin(struct tel_store *store, struct tel_error *err);
 int tel_store_commit(struct tel_store *store, struct tel_error *err);
+/* In a transaction: whether others may have changed the database since the last one of this store, which
+ * is the answer until its first commit, too. */
+bool tel_store_was_changed(const struct tel_store *store);
 void tel_store_rollback(struct tel_store *store);
 
 /* How far a journal file has been folded. */
@@ -101,6 +104,8 @@ int tel_store_checkpoint(struct tel_store *store, struct tel_error *err);
 /* Bytes in use in the WAL, as of our last commit; 0 after a whole checkpoint, although the file
  * keeps its size then. */
 uint64_t tel_store_wal_bytes(const struct tel_store *store);
+/* Makes room in the WAL for the commits to come, when it is short of it: they are cheaper then. */
+void tel_store_make_room(struct tel_store *store);
 /* Gives page memory back after a lot of work. */
 void tel_store_release_memory(struct tel_store *store);
 

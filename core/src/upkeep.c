@@ -55,6 +55,7 @@ bool tel_upkeep_fold(struct tel_upkeep *upkeep, bool scan_all)
     status = tel_fold_pass(upkeep->fold, scan_all, NULL, NULL);
     tel_agenda_drop(upkeep->agenda, TEL_WORK_FOLD);
     tel_agenda_add(upkeep->agenda, status < 0 ? TEL_WORK_RETRY : TEL_WORK_CARE);
+    tel_agenda_add(upkeep->agenda, TEL_WORK_ROOM);
     return status >= 0;
 }
 
@@ -72,6 +73,14 @@ void tel_upkeep_sync(struct tel_upkeep *upkeep)
     tel_clock_now(&now);
     tel_janitor_sync(upkeep->janitor, tel_date_of(now.realtime_ns - minute_ns),
                      tel_date_of(now.realtime_ns));
+}
+
+void tel_upkeep_make_room(struct tel_upkeep *upkeep)
+{
+    struct tel_store *store = tel_upkeep_store(upkeep);
+
+    if (store != NULL)
+        tel_store_make_room(store);
 }
 
 void tel_upkeep_care(struct tel_upkeep *upkeep, int64_t quiet_ns)

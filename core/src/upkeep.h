@@ -39,6 +39,8 @@ bool tel_upkeep_fold(struct tel_upkeep *upkeep, bool scan_all);
 void tel_upkeep_note_written(struct tel_upkeep *upkeep);
 /* TEL_WORK_SYNC. */
 void tel_upkeep_sync(struct tel_upkeep *upkeep);
+/* TEL_WORK_ROOM. */
+void tel_upkeep_make_room(struct tel_upkeep *upkeep);
 /* TEL_WORK_CARE: copies the WAL back once it is quiet, or when it has grown out of hand. */
 void tel_upkeep_care(struct tel_upkeep *upkeep, int64_t quiet_ns);
 

@@ -3,8 +3,6 @@
  * log's index tells of them only when they are all written. */
 #include "wal_writer.h"
 
-#include <sqlite3.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +12,9 @@ enum {
     SIZE_AT = 4, /* in it: of the database, in the last frame of a commit; else 0 */
     SIZE_LEN = 4,
     PAGE_MAX = 64 * 1024,
-    HELD_MAX = FRAME_HEADER + PAGE_MAX
+    HELD_MAX = FRAME_HEADER + PAGE_MAX,
+    ROOM_MIN = 256 * 1024, /* a commit of one run takes 37 KiB */
+    ROOM_MAX = 512 * 1024
 };
 
 /* SQLite allocates it, and the system's file behind it. */
@@ -24,7 +24,8 @@ struct log {
     char *held; /* HELD_MAX bytes */
     int len;    /* of what is held */
     sqlite3_int64 at;
-    bool commits; /* the frame whose header came last */
+    sqlite3_int64 end; /* of the last commit; 0: none yet */
+    bool commits;      /* the frame whose header came last */
 };
 
 static struct log *log_of(sqlite3_file *file)
@@ -69,9 +70,13 @@ static int hold_header(struct log *log, const char *header, sqlite3_int64 at)
 
 static int hold_page(struct log *log, const char *page, int len, sqlite3_int64 at)
 {
-    const int rc = hold(log, page, len, at);
+    int rc = hold(log, page, len, at);
 
-    return rc == SQLITE_OK && log->commits ? let_go(log) : rc;
+    if (rc == SQLITE_OK && log->commits) {
+        rc = let_go(log);
+        log->end = at + len;
+    }
+    return rc;
 }
 
 static int write_log(sqlite3_file *file, const void *bytes, int len, sqlite3_int64 at)
@@ -89,6 +94,48 @@ static int write_log(sqlite3_file *file, const void *bytes, int len, sqlite3_int
     if (log->len == 0) /* the log's own header */
         return write_through(log, bytes, len, at);
     return hold_page(log, bytes, len, at);
+}
+
+/* --- room for what is to come -------------------------------------------------------------------- */
+
+static const sqlite3_io_methods log_methods;
+
+/* NULL when db's log is not ours. */
+static struct log *log_of_database(sqlite3 *db)
+{
+    sqlite3_file *file = NULL;
+
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) != SQLITE_OK ||
+        file == NULL || file->pMethods != &log_methods)
+        return NULL;
+    return log_of(file);
+}
+
+static sqlite3_int64 size_of(struct log *log)
+{
+    sqlite3_int64 size = 0;
+
+    log->file->pMethods->xFileSize(log->file, &size);
+    return size;
+}
+
+bool tel_wal_writer_is_short(sqlite3 *db)
+{
+    struct log *log = log_of_database(db);
+
+    return log != NULL && log->end > 0 && size_of(log) < log->end + ROOM_MIN;
+}
+
+void tel_wal_writer_extend(sqlite3 *db)
+{
+    static const char zeros[PAGE_MAX];
+    struct log *log = log_of_database(db);
+    int rc = SQLITE_OK;
+
+    if (log == NULL || log->end == 0)
+        return;
+    for (sqlite3_int64 at = size_of(log); at < log->end + ROOM_MAX && rc == SQLITE_OK; at += PAGE_MAX)
+        rc = write_through(log, zeros, PAGE_MAX, at);
 }
 
 /* --- whatever else happens to a log ------------------------------------------------------------- */
