@@ -25,8 +25,8 @@ static int refuse_field(struct tel_str name)
     }
     near = suggest_for(text);
     for (int i = 0; i < TEL_RUN_FIELDS; i++)
-        if (i != TEL_RUN_STATUS && tel_values_field(tel_str_from(tel_run_fields[i].name)) >= 0)
-            suggest_offer(&near, tel_run_fields[i].name);
+        if (i != TEL_RUN_STATUS && tel_values_field(tel_field_name(&tel_run_fields[i])) >= 0)
+            suggest_offer(&near, tel_field_name(&tel_run_fields[i]).ptr);
     if (near.best != NULL)
         complain("'%s' is no field that can be set; did you mean %s?", text, near.best);
     else
@@ -79,7 +79,7 @@ static int put_word(struct tel_buf *said, const char *what, const char *word)
     if (tel_values_is_count(field))
         status = put_count(said, field, value, &err);
     else if (strcmp(what, TEL_SAID_ADD) == 0)
-        status = tel_fail(&err, TEL_ERR_INVALID, tel_run_fields[field].name, " is no count", NULL);
+        status = tel_fail(&err, TEL_ERR_INVALID, tel_field_name(&tel_run_fields[field]).ptr, " is no count", NULL);
     else
         status = tel_said_put_text(said, field, value, &err);
     return status < 0 ? speak_failed(&err) : CLI_OK;

@@ -42,7 +42,7 @@ static void put_members(FILE *out, const struct tel_field *fields, const struct 
                         int count)
 {
     for (int i = 0; i < count; i++) {
-        fprintf(out, "%s\"%s\": ", i > 0 ? ", " : "", fields[i].name);
+        fprintf(out, "%s\"%s\": ", i > 0 ? ", " : "", tel_field_name(&fields[i]).ptr);
         put_value(out, &fields[i], values[i]);
     }
 }
@@ -112,7 +112,7 @@ static void put_csv_value(FILE *out, struct tel_str value)
 void run_text_csv_header(FILE *out)
 {
     for (int i = 0; i < CSV_COLUMNS; i++)
-        fprintf(out, "%s%s", i > 0 ? "," : "", tel_run_fields[csv_columns[i]].name);
+        fprintf(out, "%s%s", i > 0 ? "," : "", tel_field_name(&tel_run_fields[csv_columns[i]]).ptr);
     fputs("\r\n", out);
 }
 

@@ -202,9 +202,9 @@ static void put_select(struct tel_buf *sql, const struct tel_query *query)
 {
     tel_buf_cstr(sql, query->has_process_table ? "SELECT p.run_id IS NOT NULL" : "SELECT 0");
     for (int i = 0; i < RUN_COLUMNS; i++)
-        put_column(sql, "r.", tel_run_fields[i].name, query->has_run[i]);
+        put_column(sql, "r.", tel_field_name(&tel_run_fields[i]).ptr, query->has_run[i]);
     for (int i = 0; i < TEL_PROC_FIELDS; i++)
-        put_column(sql, "p.", tel_process_fields[i].name, query->has_process[i]);
+        put_column(sql, "p.", tel_field_name(&tel_process_fields[i]).ptr, query->has_process[i]);
     tel_buf_cstr(sql, " FROM agent_runs r");
     if (query->has_process_table)
         tel_buf_cstr(sql, " LEFT JOIN run_process p ON p.run_id = r.run_id");

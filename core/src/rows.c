@@ -455,7 +455,7 @@ static void describe_runs(struct table *table)
     table->name = "agent_runs";
     table->count = RUN_COLUMNS;
     for (int i = 0; i < RUN_COLUMNS; i++)
-        table->columns[i] = tel_run_fields[i].name;
+        table->columns[i] = tel_field_name(&tel_run_fields[i]).ptr;
 }
 
 static void describe_processes(struct table *table)
@@ -464,7 +464,7 @@ static void describe_processes(struct table *table)
     table->count = PROCESS_COLUMNS;
     table->columns[0] = "run_id";
     for (int i = 0; i < TEL_PROC_FIELDS; i++)
-        table->columns[1 + i] = tel_process_fields[i].name;
+        table->columns[1 + i] = tel_field_name(&tel_process_fields[i]).ptr;
     table->columns[POS_DATE] = "journal_date";
     table->columns[POS_OFFSET] = "journal_offset";
     table->columns[POS_LENGTH] = "journal_length";

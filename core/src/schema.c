@@ -8,10 +8,6 @@
 #define COUNT_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
 #define BIT(index) (UINT64_C(1) << (index))
 #define ALL(count) (BIT(count) - 1) /* for less than 64 */
-#define RUN(field, declaration)                                                                    \
-    {                                                                                              \
-        tel_run_fields[field].name, declaration                                                    \
-    }
 
 enum { SQL_MAX = 8192, COLUMNS_MAX = 64 };
 
@@ -29,39 +25,42 @@ struct table {
 
 /* --- the contract's tables --------------------------------------------------------------------- */
 
-static const struct column run_columns[] = {
-    RUN(TEL_RUN_RUN_ID, "TEXT PRIMARY KEY"),
-    RUN(TEL_RUN_SCHEMA_VERSION, "INTEGER DEFAULT 3"),
-    RUN(TEL_RUN_AGENT_NAME, "TEXT NOT NULL"),
-    RUN(TEL_RUN_AGENT_OWNER, "TEXT"),
-    RUN(TEL_RUN_JOB_TYPE, "TEXT"),
-    RUN(TEL_RUN_TRIGGER_TYPE,
-        "TEXT CHECK (trigger_type IN ('cli', 'web', 'scheduler', 'mcp', 'manual'))"),
-    RUN(TEL_RUN_START_TIME, "TEXT NOT NULL"),
-    RUN(TEL_RUN_END_TIME, "TEXT"),
-    RUN(TEL_RUN_STATUS, "TEXT CHECK (status IN ('running', 'success', 'failed', 'partial'))"),
-    RUN(TEL_RUN_ITEMS_DISCOVERED, "INTEGER DEFAULT 0"),
-    RUN(TEL_RUN_ITEMS_SUCCEEDED, "INTEGER DEFAULT 0"),
-    RUN(TEL_RUN_ITEMS_FAILED, "INTEGER DEFAULT 0"),
-    RUN(TEL_RUN_DURATION_MS, "INTEGER"),
-    RUN(TEL_RUN_INPUT_SUMMARY, "TEXT"),
-    RUN(TEL_RUN_OUTPUT_SUMMARY, "TEXT"),
-    RUN(TEL_RUN_ERROR_SUMMARY, "TEXT"),
-    RUN(TEL_RUN_METRICS_JSON, "TEXT"),
-    RUN(TEL_RUN_INSIGHT_ID, "TEXT"),
-    RUN(TEL_RUN_PRODUCT, "TEXT"),
-    RUN(TEL_RUN_PLATFORM, "TEXT"),
-    RUN(TEL_RUN_PRODUCT_FAMILY, "TEXT"),
-    RUN(TEL_RUN_SUBDOMAIN, "TEXT"),
-    RUN(TEL_RUN_GIT_REPO, "TEXT"),
-    RUN(TEL_RUN_GIT_BRANCH, "TEXT"),
-    RUN(TEL_RUN_GIT_RUN_TAG, "TEXT"),
-    RUN(TEL_RUN_HOST, "TEXT"),
-    RUN(TEL_RUN_API_POSTED, "INTEGER DEFAULT 0"),
-    RUN(TEL_RUN_API_POSTED_AT, "TEXT"),
-    RUN(TEL_RUN_API_RETRY_COUNT, "INTEGER DEFAULT 0"),
-    RUN(TEL_RUN_CREATED_AT, "TEXT DEFAULT (datetime('now'))"),
-    RUN(TEL_RUN_UPDATED_AT, "TEXT DEFAULT (datetime('now'))"),
+static const struct {
+    enum tel_run_field field;
+    const char *declaration;
+} run_columns[] = {
+    {TEL_RUN_RUN_ID, "TEXT PRIMARY KEY"},
+    {TEL_RUN_SCHEMA_VERSION, "INTEGER DEFAULT 3"},
+    {TEL_RUN_AGENT_NAME, "TEXT NOT NULL"},
+    {TEL_RUN_AGENT_OWNER, "TEXT"},
+    {TEL_RUN_JOB_TYPE, "TEXT"},
+    {TEL_RUN_TRIGGER_TYPE,
+        "TEXT CHECK (trigger_type IN ('cli', 'web', 'scheduler', 'mcp', 'manual'))"},
+    {TEL_RUN_START_TIME, "TEXT NOT NULL"},
+    {TEL_RUN_END_TIME, "TEXT"},
+    {TEL_RUN_STATUS, "TEXT CHECK (status IN ('running', 'success', 'failed', 'partial'))"},
+    {TEL_RUN_ITEMS_DISCOVERED, "INTEGER DEFAULT 0"},
+    {TEL_RUN_ITEMS_SUCCEEDED, "INTEGER DEFAULT 0"},
+    {TEL_RUN_ITEMS_FAILED, "INTEGER DEFAULT 0"},
+    {TEL_RUN_DURATION_MS, "INTEGER"},
+    {TEL_RUN_INPUT_SUMMARY, "TEXT"},
+    {TEL_RUN_OUTPUT_SUMMARY, "TEXT"},
+    {TEL_RUN_ERROR_SUMMARY, "TEXT"},
+    {TEL_RUN_METRICS_JSON, "TEXT"},
+    {TEL_RUN_INSIGHT_ID, "TEXT"},
+    {TEL_RUN_PRODUCT, "TEXT"},
+    {TEL_RUN_PLATFORM, "TEXT"},
+    {TEL_RUN_PRODUCT_FAMILY, "TEXT"},
+    {TEL_RUN_SUBDOMAIN, "TEXT"},
+    {TEL_RUN_GIT_REPO, "TEXT"},
+    {TEL_RUN_GIT_BRANCH, "TEXT"},
+    {TEL_RUN_GIT_RUN_TAG, "TEXT"},
+    {TEL_RUN_HOST, "TEXT"},
+    {TEL_RUN_API_POSTED, "INTEGER DEFAULT 0"},
+    {TEL_RUN_API_POSTED_AT, "TEXT"},
+    {TEL_RUN_API_RETRY_COUNT, "INTEGER DEFAULT 0"},
+    {TEL_RUN_CREATED_AT, "TEXT DEFAULT (datetime('now'))"},
+    {TEL_RUN_UPDATED_AT, "TEXT DEFAULT (datetime('now'))"},
 };
 
 static const struct column event_columns[] = {
@@ -108,7 +107,6 @@ static const struct column prime_columns[] = {
 };
 
 static const struct table fixed_tables[] = {
-    {"agent_runs", run_columns, COUNT_OF(run_columns), ""},
     {"run_events", event_columns, COUNT_OF(event_columns), ""},
     {"commits", commit_columns, COUNT_OF(commit_columns), ""},
     {"schema_migrations", migration_columns, COUNT_OF(migration_columns), ""},
@@ -116,14 +114,22 @@ static const struct table fixed_tables[] = {
     {"fold_prime", prime_columns, COUNT_OF(prime_columns), ""},
 };
 
-enum { TABLES = COUNT_OF(fixed_tables) + 1 };
+enum { TABLES = 2 + COUNT_OF(fixed_tables) };
 
 static const char *declaration_of(const struct tel_field *field)
 {
     return field->kind == TEL_KIND_TEXT || field->kind == TEL_KIND_JSON ? "TEXT" : "INTEGER";
 }
 
-/* run_process is made of fields.h's table: memory holds its columns. */
+/* Two tables have the names of fields.h: memory holds their columns. */
+static struct table run_table(struct column memory[COLUMNS_MAX])
+{
+    for (int i = 0; i < COUNT_OF(run_columns); i++)
+        memory[i] = (struct column){tel_field_name(&tel_run_fields[run_columns[i].field]).ptr,
+                                    run_columns[i].declaration};
+    return (struct table){"agent_runs", memory, COUNT_OF(run_columns), ""};
+}
+
 static struct table process_table(struct column memory[COLUMNS_MAX])
 {
     int count = 0;
@@ -131,7 +137,7 @@ static struct table process_table(struct column memory[COLUMNS_MAX])
     memory[count++] = (struct column){"run_id", "TEXT PRIMARY KEY"};
     for (int i = 0; i < TEL_PROC_FIELDS; i++)
         memory[count++] =
-            (struct column){tel_process_fields[i].name, declaration_of(&tel_process_fields[i])};
+            (struct column){tel_field_name(&tel_process_fields[i]).ptr, declaration_of(&tel_process_fields[i])};
     memory[count++] = (struct column){"journal_date", "INTEGER"};
     memory[count++] = (struct column){"journal_offset", "INTEGER"};
     memory[count++] = (struct column){"journal_length", "INTEGER"};
@@ -140,7 +146,9 @@ static struct table process_table(struct column memory[COLUMNS_MAX])
 
 static struct table table_at(int index, struct column memory[COLUMNS_MAX])
 {
-    return index < COUNT_OF(fixed_tables) ? fixed_tables[index] : process_table(memory);
+    if (index == 0)
+        return run_table(memory);
+    return index < TABLES - 1 ? fixed_tables[index - 1] : process_table(memory);
 }
 
 static const struct {

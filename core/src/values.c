@@ -50,13 +50,13 @@ static void put_name(struct tel_buf *line, int field)
     if (line->len > 0 && line->ptr[line->len - 1] != '{')
         tel_buf_cstr(line, ", ");
     tel_buf_char(line, '"');
-    tel_buf_cstr(line, tel_run_fields[field].name);
+    tel_buf_cstr(line, tel_field_name(&tel_run_fields[field]).ptr);
     tel_buf_cstr(line, "\": ");
 }
 
 static int refuse(struct tel_error *err, int field, const char *wanted)
 {
-    return tel_fail(err, TEL_ERR_INVALID, tel_run_fields[field].name, " takes ", wanted, NULL);
+    return tel_fail(err, TEL_ERR_INVALID, tel_field_name(&tel_run_fields[field]).ptr, " takes ", wanted, NULL);
 }
 
 static int check_text(int field, struct tel_str text, struct tel_error *err)

@@ -65,8 +65,8 @@ static const char *const process_names[] = {
 static void check_table(const struct tel_field *table, int count, const char *const *names)
 {
     for (int i = 0; i < count; i++) {
-        cr_expect_str_eq(table[i].name, names[i]);
-        cr_expect_eq(table[i].name_len, strlen(names[i]), "%s", names[i]);
+        cr_expect_str_eq(tel_field_name(&table[i]).ptr, names[i]);
+        cr_expect_eq(tel_field_name(&table[i]).len, strlen(names[i]), "%s", names[i]);
         cr_expect_neq(tel_field_unset(&table[i])[0], '\0', "%s", names[i]);
         for (int hint = -1; hint <= count; hint++)
             cr_expect_eq(tel_field_find(table, count, tel_str_from(names[i]), hint), i, "%s",

@@ -59,7 +59,7 @@ Test(runline, comes_back_byte_for_byte)
 
     cr_assert_eq(tel_runline_parse(TEL_STR(python_line), &line), TEL_LINE_RUN);
     for (int i = 0; i < TEL_RUN_PROCESS; i++)
-        cr_expect_not_null(line.run[i].ptr, "%s", tel_run_fields[i].name);
+        cr_expect_not_null(line.run[i].ptr, "%s", tel_field_name(&tel_run_fields[i]).ptr);
     cr_expect_null(line.run[TEL_RUN_PROCESS].ptr);
     tel_runline_put(&buf, &line);
     cr_expect_str_eq(buf_text(&buf), python_line);

@@ -119,7 +119,7 @@ Test(store, keeps_process_facts_in_the_order_of_the_line)
         const struct tel_field *field = &tel_process_fields[i];
         const bool is_text = field->kind == TEL_KIND_TEXT || field->kind == TEL_KIND_JSON;
 
-        expected = text("%s, %s %s", expected, field->name, is_text ? "TEXT" : "INTEGER");
+        expected = text("%s, %s %s", expected, tel_field_name(field).ptr, is_text ? "TEXT" : "INTEGER");
     }
     open_store();
     cr_expect_str_eq(

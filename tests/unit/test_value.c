@@ -7,11 +7,11 @@
 
 #include "support/support.h"
 
-static const struct tel_field text_field = {"t", 1, TEL_KIND_TEXT, TEL_UNSET_NULL};
-static const struct tel_field json_field = {"j", 1, TEL_KIND_JSON, TEL_UNSET_NULL};
-static const struct tel_field integer_field = {"i", 1, TEL_KIND_INTEGER, TEL_UNSET_NULL};
-static const struct tel_field count_field = {"c", 1, TEL_KIND_INTEGER, TEL_UNSET_ZERO};
-static const struct tel_field bool_field = {"b", 1, TEL_KIND_BOOL, TEL_UNSET_FALSE};
+static const struct tel_field text_field = {.kind = TEL_KIND_TEXT, .unset = TEL_UNSET_NONE};
+static const struct tel_field json_field = {.kind = TEL_KIND_JSON, .unset = TEL_UNSET_NONE};
+static const struct tel_field integer_field = {.kind = TEL_KIND_INTEGER, .unset = TEL_UNSET_NONE};
+static const struct tel_field count_field = {.kind = TEL_KIND_INTEGER, .unset = TEL_UNSET_ZERO};
+static const struct tel_field bool_field = {.kind = TEL_KIND_BOOL, .unset = TEL_UNSET_FALSE};
 
 /* The value in words: "-" for NULL, "=text" or a number. */
 static const char *value_of(const struct tel_field *field, const char *raw)

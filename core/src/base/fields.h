@@ -5,82 +5,86 @@
 
 #include "buf.h"
 
-/* Order = order of the keys on a run line. */
-enum tel_run_field {
-    TEL_RUN_RUN_ID,
-    TEL_RUN_AGENT_NAME,
-    TEL_RUN_JOB_TYPE,
-    TEL_RUN_TRIGGER_TYPE,
-    TEL_RUN_START_TIME,
-    TEL_RUN_SCHEMA_VERSION,
-    TEL_RUN_AGENT_OWNER,
-    TEL_RUN_END_TIME,
-    TEL_RUN_STATUS,
-    TEL_RUN_ITEMS_DISCOVERED,
-    TEL_RUN_ITEMS_SUCCEEDED,
-    TEL_RUN_ITEMS_FAILED,
-    TEL_RUN_DURATION_MS,
-    TEL_RUN_INPUT_SUMMARY,
-    TEL_RUN_OUTPUT_SUMMARY,
-    TEL_RUN_ERROR_SUMMARY,
-    TEL_RUN_METRICS_JSON,
-    TEL_RUN_INSIGHT_ID,
-    TEL_RUN_PRODUCT,
-    TEL_RUN_PLATFORM,
-    TEL_RUN_PRODUCT_FAMILY,
-    TEL_RUN_SUBDOMAIN,
-    TEL_RUN_GIT_REPO,
-    TEL_RUN_GIT_BRANCH,
-    TEL_RUN_GIT_RUN_TAG,
-    TEL_RUN_HOST,
-    TEL_RUN_API_POSTED,
-    TEL_RUN_API_POSTED_AT,
-    TEL_RUN_API_RETRY_COUNT,
-    TEL_RUN_CREATED_AT,
-    TEL_RUN_UPDATED_AT,
-    TEL_RUN_RECORD_TYPE,
-    TEL_RUN_PROCESS,
-    TEL_RUN_FIELDS
-};
+/* One line for each: its identifier, its name, of what kind its values are, and what is written when it is not
+ * set. In the order of the keys on a run line. */
+#define TEL_RUN_FIELD_LIST(X)                                                                      \
+    X(RUN_ID, "run_id", TEXT, NONE)                                                                \
+    X(AGENT_NAME, "agent_name", TEXT, NONE)                                                        \
+    X(JOB_TYPE, "job_type", TEXT, NONE)                                                            \
+    X(TRIGGER_TYPE, "trigger_type", TEXT, NONE)                                                    \
+    X(START_TIME, "start_time", TEXT, NONE)                                                        \
+    X(SCHEMA_VERSION, "schema_version", INTEGER, SCHEMA)                                           \
+    X(AGENT_OWNER, "agent_owner", TEXT, NONE)                                                      \
+    X(END_TIME, "end_time", TEXT, NONE)                                                            \
+    X(STATUS, "status", TEXT, NONE)                                                                \
+    X(ITEMS_DISCOVERED, "items_discovered", INTEGER, ZERO)                                         \
+    X(ITEMS_SUCCEEDED, "items_succeeded", INTEGER, ZERO)                                           \
+    X(ITEMS_FAILED, "items_failed", INTEGER, ZERO)                                                 \
+    X(DURATION_MS, "duration_ms", INTEGER, NONE)                                                   \
+    X(INPUT_SUMMARY, "input_summary", TEXT, NONE)                                                  \
+    X(OUTPUT_SUMMARY, "output_summary", TEXT, NONE)                                                \
+    X(ERROR_SUMMARY, "error_summary", TEXT, NONE)                                                  \
+    X(METRICS_JSON, "metrics_json", TEXT, NONE)                                                    \
+    X(INSIGHT_ID, "insight_id", TEXT, NONE)                                                        \
+    X(PRODUCT, "product", TEXT, NONE)                                                              \
+    X(PLATFORM, "platform", TEXT, NONE)                                                            \
+    X(PRODUCT_FAMILY, "product_family", TEXT, NONE)                                                \
+    X(SUBDOMAIN, "subdomain", TEXT, NONE)                                                          \
+    X(GIT_REPO, "git_repo", TEXT, NONE)                                                            \
+    X(GIT_BRANCH, "git_branch", TEXT, NONE)                                                        \
+    X(GIT_RUN_TAG, "git_run_tag", TEXT, NONE)                                                      \
+    X(HOST, "host", TEXT, NONE)                                                                    \
+    X(API_POSTED, "api_posted", BOOL, FALSE)                                                       \
+    X(API_POSTED_AT, "api_posted_at", TEXT, NONE)                                                  \
+    X(API_RETRY_COUNT, "api_retry_count", INTEGER, ZERO)                                           \
+    X(CREATED_AT, "created_at", TEXT, NONE)                                                        \
+    X(UPDATED_AT, "updated_at", TEXT, NONE)                                                        \
+    X(RECORD_TYPE, "record_type", TEXT, RUN)                                                       \
+    X(PROCESS, "process", JSON, NONE)
 
-/* Order = order of the keys in the process object, and of run_process's columns after run_id. */
-enum tel_process_field {
-    TEL_PROC_PARENT_RUN_ID,
-    TEL_PROC_PID,
-    TEL_PROC_PPID,
-    TEL_PROC_BOOT_ID,
-    TEL_PROC_PID_NS,
-    TEL_PROC_PIDFS_INO,
-    TEL_PROC_START_TICKS,
-    TEL_PROC_START_BOOT_NS,
-    TEL_PROC_EXE,
-    TEL_PROC_CWD,
-    TEL_PROC_ARGV,
-    TEL_PROC_UID,
-    TEL_PROC_SUCCESS_EXIT_CODES,
-    TEL_PROC_EXIT_CODE,
-    TEL_PROC_SIGNAL,
-    TEL_PROC_CORE_DUMPED,
-    TEL_PROC_END_SOURCE,
-    TEL_PROC_USER_MS,
-    TEL_PROC_SYSTEM_MS,
-    TEL_PROC_CHILDREN_USER_MS,
-    TEL_PROC_CHILDREN_SYSTEM_MS,
-    TEL_PROC_MAX_RSS_KIB,
-    TEL_PROC_MINOR_FAULTS,
-    TEL_PROC_MAJOR_FAULTS,
-    TEL_PROC_VOLUNTARY_SWITCHES,
-    TEL_PROC_INVOLUNTARY_SWITCHES,
-    TEL_PROC_BLOCKS_READ,
-    TEL_PROC_BLOCKS_WRITTEN,
-    TEL_PROC_SHIM_VERSION,
-    TEL_PROC_TRACEPARENT, /* W3C trace context that the run was started in, or began */
-    TEL_PROC_SCOPE,       /* true: a section of a process, ended by a call (client API) */
-    TEL_PROC_POST,        /* true: the run is to be posted to the remote API */
-    TEL_PROC_POST_ERROR,  /* why the remote API refused it for good */
-    TEL_PROC_POST_AFTER,  /* not before this time, after attempts that failed */
-    TEL_PROC_FIELDS
-};
+/* In the order of the keys in the process object, and of run_process's columns after run_id. */
+#define TEL_PROCESS_FIELD_LIST(X)                                                                  \
+    X(PARENT_RUN_ID, "parent_run_id", TEXT, NONE)                                                  \
+    X(PID, "pid", INTEGER, NONE)                                                                   \
+    X(PPID, "ppid", INTEGER, NONE)                                                                 \
+    X(BOOT_ID, "boot_id", TEXT, NONE)                                                              \
+    X(PID_NS, "pid_ns", INTEGER, NONE)                                                             \
+    X(PIDFS_INO, "pidfs_ino", INTEGER, NONE)                                                       \
+    X(START_TICKS, "start_ticks", INTEGER, NONE)                                                   \
+    X(START_BOOT_NS, "start_boot_ns", INTEGER, NONE)                                               \
+    X(EXE, "exe", TEXT, NONE)                                                                      \
+    X(CWD, "cwd", TEXT, NONE)                                                                      \
+    X(ARGV, "argv", JSON, NONE)                                                                    \
+    X(UID, "uid", INTEGER, NONE)                                                                   \
+    X(SUCCESS_EXIT_CODES, "success_exit_codes", TEXT, NONE)                                        \
+    X(EXIT_CODE, "exit_code", INTEGER, NONE)                                                       \
+    X(SIGNAL, "signal", INTEGER, NONE)                                                             \
+    X(CORE_DUMPED, "core_dumped", BOOL, NONE)                                                      \
+    X(END_SOURCE, "end_source", TEXT, NONE)                                                        \
+    X(USER_MS, "user_ms", INTEGER, NONE)                                                           \
+    X(SYSTEM_MS, "system_ms", INTEGER, NONE)                                                       \
+    X(CHILDREN_USER_MS, "children_user_ms", INTEGER, NONE)                                         \
+    X(CHILDREN_SYSTEM_MS, "children_system_ms", INTEGER, NONE)                                     \
+    X(MAX_RSS_KIB, "max_rss_kib", INTEGER, NONE)                                                   \
+    X(MINOR_FAULTS, "minor_faults", INTEGER, NONE)                                                 \
+    X(MAJOR_FAULTS, "major_faults", INTEGER, NONE)                                                 \
+    X(VOLUNTARY_SWITCHES, "voluntary_switches", INTEGER, NONE)                                     \
+    X(INVOLUNTARY_SWITCHES, "involuntary_switches", INTEGER, NONE)                                 \
+    X(BLOCKS_READ, "blocks_read", INTEGER, NONE)                                                   \
+    X(BLOCKS_WRITTEN, "blocks_written", INTEGER, NONE)                                             \
+    X(SHIM_VERSION, "shim_version", TEXT, NONE)                                                    \
+    X(TRACEPARENT, "traceparent", TEXT, NONE) /* W3C trace context that the run was started in, or began */ \
+    X(SCOPE, "scope", BOOL, NONE) /* true: a section of a process, ended by a call (client API) */ \
+    X(POST, "post", BOOL, NONE) /* true: the run is to be posted to the remote API */              \
+    X(POST_ERROR, "post_error", TEXT, NONE) /* why the remote API refused it for good */           \
+    X(POST_AFTER, "post_after", TEXT, NONE) /* not before this time, after attempts that failed */
+
+#define TEL_RUN_ENTRY(id, name, kind, unset) TEL_RUN_##id,
+#define TEL_PROC_ENTRY(id, name, kind, unset) TEL_PROC_##id,
+enum tel_run_field { TEL_RUN_FIELD_LIST(TEL_RUN_ENTRY) TEL_RUN_FIELDS };
+enum tel_process_field { TEL_PROCESS_FIELD_LIST(TEL_PROC_ENTRY) TEL_PROC_FIELDS };
+#undef TEL_RUN_ENTRY
+#undef TEL_PROC_ENTRY
 
 enum tel_field_kind {
     TEL_KIND_TEXT,
@@ -91,24 +95,26 @@ enum tel_field_kind {
 
 /* What is written when a value is not set. */
 enum tel_field_unset {
-    TEL_UNSET_NULL,
+    TEL_UNSET_NONE,
     TEL_UNSET_ZERO,
     TEL_UNSET_FALSE,
     TEL_UNSET_SCHEMA, /* the version of the schema */
     TEL_UNSET_RUN     /* the type of the record */
 };
 
-/* The names lie in the table itself, so that the shim needs no relocations for it. */
+/* Without pointers, so that the shim needs no relocations for them. */
 struct tel_field {
-    char name[21];
-    unsigned char name_len;
-    unsigned char kind;  /* enum tel_field_kind */
-    unsigned char unset; /* enum tel_field_unset */
+    uint16_t name_at; /* see tel_field_name */
+    uint8_t name_len;
+    uint8_t kind : 4;  /* enum tel_field_kind */
+    uint8_t unset : 4; /* enum tel_field_unset */
 };
 
 extern const struct tel_field tel_run_fields[TEL_RUN_FIELDS];
 extern const struct tel_field tel_process_fields[TEL_PROC_FIELDS];
 
+/* NUL-terminated, static. */
+struct tel_str tel_field_name(const struct tel_field *field);
 /* JSON text of a value that is not set. */
 const char *tel_field_unset(const struct tel_field *field);
 

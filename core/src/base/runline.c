@@ -51,7 +51,7 @@ static int next_field(struct tel_json_iter *iter, const struct target *target, i
     int more;
 
     if (hint < target->count) {
-        key = (struct tel_str){target->table[hint].name, target->table[hint].name_len};
+        key = tel_field_name(&target->table[hint]);
         *field = hint;
         if (tel_json_iter_expect_key(iter, key))
             return 1;
@@ -158,7 +158,7 @@ static void put_member(struct tel_buf *buf, const struct tel_field *field, struc
                        bool first)
 {
     tel_buf_str(buf, first ? TEL_STR("\"") : TEL_STR(", \""));
-    tel_buf_bytes(buf, field->name, field->name_len);
+    tel_buf_str(buf, tel_field_name(field));
     tel_buf_str(buf, TEL_STR("\": "));
     if (value.ptr == NULL)
         tel_buf_cstr(buf, tel_field_unset(field));

@@ -24,7 +24,7 @@ void tel_post_body_put(struct tel_buf *buf, const struct tel_runline *line)
         if (tel_str_is(value, "null"))
             continue;
         tel_buf_cstr(buf, separator);
-        tel_json_put_text(buf, (struct tel_str){field->name, field->name_len});
+        tel_json_put_text(buf, tel_field_name(field));
         tel_buf_cstr(buf, ": ");
         tel_buf_str(buf, value);
         separator = ", ";
