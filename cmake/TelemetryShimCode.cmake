@@ -27,6 +27,8 @@ target_compile_options(telemetry_shim_code INTERFACE
     $<$<C_COMPILER_ID:GNU>:-fno-gcse>
     $<$<C_COMPILER_ID:GNU>:-fno-jump-tables>
     $<$<C_COMPILER_ID:GNU>:-fno-move-loop-invariants>
+    $<$<C_COMPILER_ID:GNU>:-fno-shrink-wrap>
+    $<$<C_COMPILER_ID:GNU>:-fno-tree-tail-merge>
     # Link-time optimisation may turn mem.c's memcpy into a call of itself.
     -fno-lto
     # A start has at most one path in a frame. An end, which may come on a signal stack of 8 KiB, has

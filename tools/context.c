@@ -21,8 +21,7 @@ bool context_load(struct context *context)
 {
     struct tel_error err = {0};
     char cwd[TEL_PATH_MAX];
-    const struct tel_surroundings around = {
-        &context->env, cwd, TEL_STR_NONE, geteuid(), tel_pid_namespace()};
+    const struct tel_surroundings around = {&context->env, cwd, TEL_STR_NONE, geteuid()};
     int status;
 
     context->env.entries = environ;
@@ -31,6 +30,8 @@ bool context_load(struct context *context)
     status = tel_settings_load(&context->config, &context->dir, &context->file, &around, &err);
     if (status < 0)
         complain("%s", err.message);
+    else
+        tel_datadir_name_collector(&context->dir, tel_pid_namespace());
     return status == 0;
 }
 

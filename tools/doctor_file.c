@@ -174,7 +174,7 @@ static void look_for_file(struct doctor *doctor)
     if (getcwd(cwd, sizeof cwd) == NULL)
         strcpy(cwd, "/");
     tel_config_load(&config, &(struct tel_config_source){.env = &context->env}, NULL, NULL);
-    if (tel_datadir_resolve(&dir, &config, cwd, geteuid(), 0, NULL) < 0)
+    if (tel_datadir_resolve(&dir, &config, cwd, geteuid(), NULL) < 0)
         return;
     for (int place = 0; place < TEL_CONF_PLACES; place++) {
         const size_t len = strlen(looked_for);

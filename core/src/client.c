@@ -327,11 +327,10 @@ static int load(struct telemetry_client *client, struct tel_error *err)
 {
     struct tel_recorder *recorder = client->recorder;
     struct tel_surroundings around = {&client->env, recorder->cwd, tel_str_from(client->exe),
-                                      tel_sys_geteuid(), 0};
+                                      tel_sys_geteuid()};
     int status;
 
     tel_client_know_self(client);
-    around.pid_ns = recorder->self.pid_ns;
     recorder->exe = around.exe;
     if (tel_sys_getcwd(recorder->cwd, sizeof recorder->cwd) < 0)
         memcpy(recorder->cwd, "/", 2);
@@ -340,6 +339,7 @@ static int load(struct telemetry_client *client, struct tel_error *err)
         status = tel_datadir_prepare(&recorder->dir, true, err);
     if (status < 0)
         return status;
+    tel_datadir_name_collector(&recorder->dir, recorder->self.pid_ns);
     client->config = recorder->config;
     tel_recorder_open_journal(recorder);
     recorder->journal.signals_blocked = false; /* a limit may still be set later */

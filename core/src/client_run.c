@@ -88,6 +88,7 @@ void tel_client_know_self(telemetry_client *client)
     if (!client->self_is_stale && tel_kept_fd_use(&client->pidfd, NULL) >= 0)
         return;
     tel_process_self(&client->recorder->self, &pidfd);
+    tel_process_look_around(&client->recorder->self);
     tel_kept_fd_close(&client->pidfd);
     tel_kept_fd_set(&client->pidfd, tel_kept_fd_raise(pidfd));
     client->self_is_stale = false;
@@ -213,7 +214,7 @@ static telemetry_run *begin(telemetry_client *client, const struct tel_subject *
     recorder->journal.sync = client->config.durability == TEL_DURABILITY_SYSTEM;
     written = tel_recorder_append(recorder, &journal_err);
     *watched =
-        tel_recorder_announce(recorder, subject, atomic_load(&client->pidfd.number), NULL) == 0;
+        tel_recorder_announce(recorder, subject, -1, atomic_load(&client->pidfd.number), NULL) == 0;
     run->in_journal = written == 0;
     run->start = written == 0 ? recorder->owner.start : (struct tel_journal_pos){0};
     if (written == 0 || *watched)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -218,10 +219,25 @@ static void keep_claim(const struct tel_claim *claim)
         fcntl(fds[i], F_SETFD, FD_CLOEXEC);
 }
 
+/* Hosts do without when there is none. */
+static void leave_site(const struct tel_datadir *dir)
+{
+    char memory[TEL_SITE_PATH_MAX];
+    const char *path = tel_site_path(memory, dir);
+    char boot_id[TEL_BOOT_ID_LEN + 1];
+    char text[TEL_SITE_PATH_MAX];
+
+    tel_boot_id(boot_id);
+    snprintf(text, sizeof text, "%llu %d %s", (unsigned long long)tel_pid_namespace(), (int)getpid(), boot_id);
+    if (path != NULL && boot_id[0] != '\0' && (unlink(path) == 0 || errno == ENOENT))
+        (void)!symlink(text, path);
+}
+
 static int open_collector(struct tel_collector *collector, struct tel_error *err)
 {
     int status;
 
+    leave_site(collector->dir);
     keep_claim(&collector->options->claim);
     collector->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (collector->epoll_fd < 0)

@@ -54,6 +54,25 @@ Test(collector, started_by_the_first_run_and_used_by_the_next)
                      "and it records nothing of itself");
 }
 
+/* What is the same for all programs it leaves beside its sockets, for those to come. */
+Test(collector, leaves_what_programs_need_not_look_up)
+{
+    const struct tel_process here = this_process();
+    static struct tel_datadir dir;
+    char path[TEL_SITE_PATH_MAX];
+    char site[TEL_SITE_PATH_MAX] = "";
+
+    cr_assert_eq(record("/bin/true").status, 0);
+    make_place(&dir, base_dir());
+    cr_assert_not_null(tel_site_path(path, &dir));
+    cr_assert_gt(readlink(path, site, sizeof site - 1), 0, "%s", path);
+    cr_expect_str_eq(site, text("%llu %d %s", (unsigned long long)here.pid_ns, (int)collector_of(base_dir()),
+                                here.boot_id));
+    cr_assert_eq(record("/bin/true").status, 0); /* finds it there */
+    cr_expect_str_eq(run_value(base_dir(), "DISTINCT boot_id"), here.boot_id);
+    cr_expect_str_eq(run_value(base_dir(), "DISTINCT pid_ns"), text("%llu", (unsigned long long)here.pid_ns));
+}
+
 /* A herd of hosts, none of which finds one. */
 Test(collector, only_one_for_many_at_once)
 {
@@ -790,7 +809,7 @@ Test(collector, a_container_that_is_gone)
                      "LD_PRELOAD=$1 $2 & wait", "sh", shim_path(), fixture_path("plain")),
         .env = shim_env_and(base_dir(), LIST("LD_PRELOAD="))});
     cr_assert(has_running_row(base_dir(), 1));
-    cr_expect_eq(files_in_run(), 3);
+    cr_expect_eq(files_in_run(), 4, "a lock, two sockets, and what programs need not look up");
     cr_assert_eq(telemetry("sync").status, 0);
     cr_expect_str_eq(run_value(base_dir(), "status"), "running", "somebody is in there");
 
@@ -802,7 +821,7 @@ Test(collector, a_container_that_is_gone)
                                           "WHERE agent_name = 'plain'"),
                      "ended without a trace: no collector was there to see it||");
     if (sees_every_namespace())
-        cr_expect_eq(files_in_run(), 3, "those of the collector that is there now");
+        cr_expect_eq(files_in_run(), 4, "those of the collector that is there now");
 }
 
 static void limit_hard(void *arg)

@@ -34,8 +34,8 @@ void resolve_place(struct tel_datadir *dir, const char *const *env)
     struct tel_error err = {0};
 
     tel_config_load(&config, &(struct tel_config_source){.env = &block}, NULL, NULL);
-    cr_assert_eq(tel_datadir_resolve(dir, &config, test_dir(), geteuid(), tel_pid_namespace(), &err),
-                 0, "%s", err.message);
+    cr_assert_eq(tel_datadir_resolve(dir, &config, test_dir(), geteuid(), &err), 0, "%s", err.message);
+    tel_datadir_name_collector(dir, tel_pid_namespace());
 }
 
 void make_place(struct tel_datadir *dir, const char *base)
@@ -159,6 +159,7 @@ struct tel_process this_process(void)
     int pidfd;
 
     tel_process_self(&self, &pidfd);
+    tel_process_look_around(&self);
     if (pidfd >= 0)
         close(pidfd);
     return self;

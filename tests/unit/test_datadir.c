@@ -21,7 +21,7 @@ static bool has_well_known_places(void)
            access("/data/telemetry", W_OK) == 0;
 }
 
-static int resolve(const char *cwd, const char *const *wanted, uid_t uid, uint64_t pid_ns)
+static int resolve(const char *cwd, const char *const *wanted, uid_t uid)
 {
     const struct tel_env env = block_of(wanted);
     static struct tel_config config;
@@ -29,13 +29,13 @@ static int resolve(const char *cwd, const char *const *wanted, uid_t uid, uint64
     memset(&dir, 0xa5, sizeof dir);
     err = (struct tel_error){0};
     tel_config_load(&config, &(struct tel_config_source){.env = &env}, NULL, NULL);
-    return tel_datadir_resolve(&dir, &config, cwd, uid, pid_ns, &err);
+    return tel_datadir_resolve(&dir, &config, cwd, uid, &err);
 }
 
 static void expect_paths(const char *const *env, enum tel_base_origin origin, const char *base,
                          const char *raw, const char *db)
 {
-    cr_assert_eq(resolve("/cwd", env, 1, 2), 0, "%s", err.message);
+    cr_assert_eq(resolve("/cwd", env, 1), 0, "%s", err.message);
     cr_expect_eq(dir.origin, origin, "%s", base);
     cr_expect_str_eq(dir.base, base);
     cr_expect_str_eq(dir.raw, raw);
@@ -67,7 +67,7 @@ Test(datadir, the_working_directory_as_base)
     for (int i = 0; spellings[i] != NULL; i++) {
         size_t len;
 
-        cr_assert_eq(resolve("/cwd", LIST(text("TELEMETRY_BASE_DIR=%s", spellings[i])), 1, 2), 0);
+        cr_assert_eq(resolve("/cwd", LIST(text("TELEMETRY_BASE_DIR=%s", spellings[i])), 1), 0);
         len = strlen(dir.base);
         cr_expect_neq(dir.base[len - 1], '/', "%s gives %s", spellings[i], dir.base);
         cr_expect_eq(strncmp(dir.base, "/cwd", 4), 0);
@@ -113,17 +113,17 @@ Test(datadir, paths_that_are_too_long)
     const size_t start = strlen(entry);
 
     memset(entry + start, 'x', TEL_PATH_MAX);
-    cr_expect_eq(resolve("/cwd", LIST(entry), 1, 2), -ENAMETOOLONG);
+    cr_expect_eq(resolve("/cwd", LIST(entry), 1), -ENAMETOOLONG);
     cr_expect_str_neq(err.message, "");
 
     /* The base would fit, the database below it does not. */
     entry[start + TEL_PATH_MAX - 10] = '\0';
-    cr_expect_eq(resolve("/cwd", LIST(entry), 1, 2), -ENAMETOOLONG);
+    cr_expect_eq(resolve("/cwd", LIST(entry), 1), -ENAMETOOLONG);
 }
 
 Test(datadir, modes_come_from_the_configuration)
 {
-    cr_assert_eq(resolve("/cwd", LIST("TELEMETRY_BASE_DIR=/b", "TELEMETRY_FILE_MODE=0640"), 7, 2), 0);
+    cr_assert_eq(resolve("/cwd", LIST("TELEMETRY_BASE_DIR=/b", "TELEMETRY_FILE_MODE=0640"), 7), 0);
     cr_expect_eq(dir.file_mode, 0640);
     cr_expect_eq(dir.dir_mode, 0750);
     cr_expect_eq(dir.uid, 7);
@@ -131,7 +131,8 @@ Test(datadir, modes_come_from_the_configuration)
 
 static const char *collector_of(const char *const *env, uid_t uid, uint64_t pid_ns)
 {
-    cr_assert_eq(resolve("/cwd", env, uid, pid_ns), 0);
+    cr_assert_eq(resolve("/cwd", env, uid), 0);
+    tel_datadir_name_collector(&dir, pid_ns);
     return text("%s", dir.collector);
 }
 

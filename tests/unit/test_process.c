@@ -4,8 +4,11 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -107,6 +110,7 @@ Test(process, oneself)
     int pidfd;
 
     tel_process_self(&self, &pidfd);
+    tel_process_look_around(&self);
     cr_expect_eq(self.pid, getpid());
     cr_expect_eq(self.ppid, getppid());
     cr_expect_gt(self.start_ticks, 0);
@@ -143,16 +147,40 @@ static bool sees_its_threads(void)
     return right;
 }
 
+/* A filter of system calls that does this to whoever calls unshare. */
+static void forbid_unshare(unsigned action)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, action),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog filter = {sizeof code / sizeof code[0], code};
+
+    if (action == SECCOMP_RET_ALLOW)
+        return;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+        _exit(2);
+}
+
 /* In a forked child: that has none of the threads that the test itself runs with. */
 Test(process, threads_beside_ones_own)
 {
-    const pid_t child = fork();
-    int status;
+    static const unsigned actions[] = {SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM,
+                                       SECCOMP_RET_KILL_PROCESS};
 
-    if (child == 0)
-        _exit(sees_its_threads() ? 0 : 1);
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_expect_eq(status, 0);
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        const pid_t child = fork();
+        int status;
+
+        if (child == 0) {
+            forbid_unshare(actions[i]);
+            _exit(sees_its_threads() ? 0 : 1);
+        }
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_expect_eq(status, 0, "%#x: wait status %#x", actions[i], (unsigned)status);
+    }
 }
 
 Test(process, boot_id)

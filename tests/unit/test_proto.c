@@ -421,6 +421,98 @@ Test(proto, waits_no_longer_than_it_was_told)
     cr_expect_eq(ask(60000), -ENOENT);
 }
 
+/* --- surroundings ----------------------------------------------------------------------------- */
+
+static struct tel_process self;
+
+static void leave_site(const char *site)
+{
+    char path[TEL_SITE_PATH_MAX];
+
+    cr_assert_not_null(tel_site_path(path, &dir));
+    unlink(path);
+    cr_assert_eq(symlink(site, path), 0, "%s", path);
+}
+
+/* As a process that knows nothing yet. */
+static int meet(void)
+{
+    dir.collector[0] = '\0';
+    memset(&self, 0, sizeof self);
+    return tel_proto_meet(&dir, &self);
+}
+
+/* From /proc. */
+static void expect_own_look(const char *why)
+{
+    const struct tel_process wanted = this_process();
+
+    cr_expect_eq(meet(), -ENOENT, "%s", why);
+    cr_expect_eq(self.pid_ns, wanted.pid_ns, "%s", why);
+    cr_expect_str_eq(self.boot_id, wanted.boot_id, "%s", why);
+    cr_expect_not_null(strstr(dir.collector, text("%llu", (unsigned long long)wanted.pid_ns)), "%s", why);
+}
+
+#define OTHER_BOOT "01234567-89ab-cdef-0123-456789abcdef"
+
+static const char *site_of(pid_t pid)
+{
+    return text("%llu %d " OTHER_BOOT, (unsigned long long)tel_pid_namespace(), (int)pid);
+}
+
+Test(proto, surroundings_as_the_collector_there_sees_them)
+{
+    struct tel_claim claim = claim_here();
+    const char *name = text("%s", dir.collector);
+    int fd;
+
+    leave_site(site_of(getpid()));
+    dir.shared = false;
+    fd = meet();
+    cr_expect_geq(fd, 3);
+    cr_expect_eq(self.pid_ns, tel_pid_namespace());
+    cr_expect_str_eq(self.boot_id, OTHER_BOOT);
+    cr_expect_str_eq(dir.collector, name);
+    close(fd);
+    tel_claim_drop(&claim, &dir, false);
+    expect_own_look("nobody listens any more");
+}
+
+Test(proto, surroundings_by_a_look_of_ones_own)
+{
+    const int before = count_descriptors();
+    struct tel_claim claim = claim_here();
+
+    dir.shared = false;
+    expect_own_look("no link");
+    leave_site(site_of(getppid()));
+    expect_own_look("left by another one than who listens");
+    leave_site(text("1 %d " OTHER_BOOT, getpid()));
+    expect_own_look("of a namespace in which nobody listens");
+    for (const char *const *site = LIST("1", "1 2", "4026531836 x " OTHER_BOOT, "-1 1 " OTHER_BOOT,
+                                        text("%s4", site_of(getpid())));
+         *site != NULL; site++) {
+        leave_site(*site);
+        expect_own_look(*site);
+    }
+    leave_site(site_of(getpid()));
+    dir.shared = true;
+    expect_own_look("others can write there");
+    tel_claim_drop(&claim, &dir, true);
+    cr_expect_eq(count_descriptors(), before);
+}
+
+Test(proto, a_site_too_deep_for_a_link)
+{
+    struct tel_claim claim = claim_in(deep_base());
+    char path[TEL_SITE_PATH_MAX];
+
+    dir.shared = false;
+    cr_expect_null(tel_site_path(path, &dir));
+    expect_own_look("the path is too long");
+    tel_claim_drop(&claim, &dir, true);
+}
+
 /* --- the claim -------------------------------------------------------------------------------- */
 
 Test(proto, only_one_has_the_claim)

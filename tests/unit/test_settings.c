@@ -25,7 +25,7 @@ static const char *conf(void)
 static void load_as(const char *const *entries, const char *exe)
 {
     const struct tel_env env = block_of(entries);
-    const struct tel_surroundings around = {&env, test_dir(), tel_str_from(exe), geteuid(), 0};
+    const struct tel_surroundings around = {&env, test_dir(), tel_str_from(exe), geteuid()};
 
     memset(&file, 0xa5, sizeof file);
     err = (struct tel_error){0};

@@ -122,25 +122,29 @@ static int decide_base(struct tel_datadir *dir, char *base, const struct tel_con
     return find_base(dir, base, value[TEL_VAR_HOME], cwd, err);
 }
 
-/* One collector for each user, pid namespace, and place of journal and database. */
-static void name_collector(struct tel_datadir *dir, uint64_t pid_ns)
+void tel_datadir_put_collector(struct tel_buf *out, const struct tel_datadir *dir, uint64_t pid_ns)
 {
-    struct tel_buf name;
-
-    tel_buf_init(&name, dir->collector, sizeof dir->collector);
-    tel_buf_cstr(&name, "collector-v");
-    tel_buf_u64(&name, TEL_PROTO_VERSION);
-    tel_buf_char(&name, '-');
-    tel_buf_u64(&name, dir->uid);
-    tel_buf_char(&name, '-');
-    tel_buf_u64(&name, pid_ns);
+    tel_buf_cstr(out, "collector-v");
+    tel_buf_u64(out, TEL_PROTO_VERSION);
+    tel_buf_char(out, '-');
+    tel_buf_u64(out, dir->uid);
+    tel_buf_char(out, '-');
+    tel_buf_u64(out, pid_ns);
     if (dir->raw_chosen || dir->db_chosen) {
-        tel_buf_char(&name, '-');
-        tel_buf_hex(&name,
+        tel_buf_char(out, '-');
+        tel_buf_hex(out,
                     tel_str_hash(tel_str_from(dir->db),
                                  tel_str_hash(tel_str_from(dir->raw), TEL_HASH_START)),
                     8);
     }
+}
+
+void tel_datadir_name_collector(struct tel_datadir *dir, uint64_t pid_ns)
+{
+    struct tel_buf name;
+
+    tel_buf_init(&name, dir->collector, sizeof dir->collector);
+    tel_datadir_put_collector(&name, dir, pid_ns);
     tel_buf_terminate(&name);
 }
 
@@ -154,7 +158,7 @@ static const char *keep_path(char **room)
 }
 
 int tel_datadir_resolve(struct tel_datadir *dir, const struct tel_config *config, const char *cwd,
-                        uid_t uid, uint64_t pid_ns, struct tel_error *err)
+                        uid_t uid, struct tel_error *err)
 {
     const struct tel_str here = tel_str_from(cwd);
     struct tel_str raw = config->value[TEL_VAR_NDJSON_DIR];
@@ -187,7 +191,7 @@ int tel_datadir_resolve(struct tel_datadir *dir, const struct tel_config *config
     dir->network = false;
     dir->shared = true;
     dir->uid = uid;
-    name_collector(dir, pid_ns);
+    dir->collector[0] = '\0';
     return 0;
 }
 

@@ -30,8 +30,8 @@ struct tel_datadir {
     const char *raw;    /* journal directory */
     const char *db;     /* database file */
     const char *run;    /* sockets, locks */
-    char collector[64]; /* file name stem in run/ of this user's, pid namespace's and
-                                raw/db combination's collector, such as "collector-v2-0-4026531836" */
+    char collector[64]; /* file name stem in run/ of the caller's collector, such as
+                           "collector-v2-0-4026531836"; "" before tel_datadir_name_collector */
     enum tel_base_origin origin;
     mode_t file_mode;
     mode_t dir_mode;
@@ -47,11 +47,15 @@ struct tel_datadir {
  * itself again when that would be too long. */
 const char *tel_path_absolute(char out[TEL_PATH_MAX], const char *cwd, const char *path);
 
-/* Decides the paths; creates nothing. cwd makes relative ones absolute (borrowed, absolute); uid and
- * pid_ns are the caller's effective user and the inode number of its pid namespace (0 unknown).
- * Errors: -ENAMETOOLONG. */
+/* Decides the paths; creates nothing. cwd makes relative ones absolute (borrowed, absolute); uid is the
+ * caller's effective user. Errors: -ENAMETOOLONG. */
 int tel_datadir_resolve(struct tel_datadir *dir, const struct tel_config *config, const char *cwd,
-                        uid_t uid, uint64_t pid_ns, struct tel_error *err);
+                        uid_t uid, struct tel_error *err);
+/* Appends the name of the collector of this user, combination of raw and db, and pid namespace (the number of
+ * its inode). */
+void tel_datadir_put_collector(struct tel_buf *out, const struct tel_datadir *dir, uint64_t pid_ns);
+/* Fills dir->collector with that: the caller's own pid namespace, 0 when it is not known. */
+void tel_datadir_name_collector(struct tel_datadir *dir, uint64_t pid_ns);
 
 /* Checks the base (not owned by someone else and open to all, no symbolic links inside) and, when
  * create is set, makes what is missing of base (with its parents), raw/ and run/.

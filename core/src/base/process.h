@@ -30,11 +30,13 @@ struct tel_process {
     char boot_id[TEL_BOOT_ID_LEN + 1]; /* "" unknown */
 };
 
-/* Fills facts about the calling process. pidfd receives a descriptor of it, the caller's to close,
- * or -1 where the kernel gives none. */
+/* Fills facts about the calling process, but for pid_ns and boot_id, which are left unknown. pidfd receives a
+ * descriptor of it, the caller's to close, or -1 where the kernel gives none. */
 void tel_process_self(struct tel_process *self, int *pidfd);
+/* Fills pid_ns and boot_id. */
+void tel_process_look_around(struct tel_process *self);
 
-/* The calling process has no thread beside this one. Asked under /proc, because libc's own word for it is
+/* The calling process has no thread beside this one. Asked of the kernel, because libc's own word for it is
  * newer than the oldest libc. False when it cannot be known. */
 bool tel_process_is_alone(void);
 

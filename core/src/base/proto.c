@@ -64,7 +64,7 @@ int tel_socket_address(struct sockaddr_un *address, socklen_t *len, const struct
 /* In a directory that is open to others, anybody can listen under our collector's name. */
 static bool is_trusted(const struct tel_datadir *dir, int fd)
 {
-    const uid_t peer = dir->shared ? tel_sys_peer_uid(fd) : dir->uid;
+    const uid_t peer = dir->shared ? tel_sys_peer(fd).uid : dir->uid;
 
     return peer == dir->uid || peer == 0;
 }
@@ -91,6 +91,63 @@ int tel_proto_connect(const struct tel_datadir *dir, enum tel_socket which)
         tel_sys_close(fd);
     return status;
 }
+
+/* --- the site -------------------------------------------------------------------------------- */
+
+const char *tel_site_path(char memory[TEL_SITE_PATH_MAX], const struct tel_datadir *dir)
+{
+    struct tel_buf path;
+
+    tel_buf_init(&path, memory, TEL_SITE_PATH_MAX);
+    tel_buf_cstr(&path, dir->run);
+    tel_buf_char(&path, '/');
+    tel_datadir_put_collector(&path, dir, 0);
+    tel_buf_cstr(&path, ".site");
+    return tel_buf_terminate(&path);
+}
+
+/* A link may be left from before a boot, or by somebody in another pid namespace: only a listener that is
+ * there, and has here the number that it has for itself, proves it right. */
+static int connect_to_site(struct tel_datadir *dir, struct tel_process *self)
+{
+    char memory[TEL_SITE_PATH_MAX];
+    const char *path = dir->shared ? NULL : tel_site_path(memory, dir);
+    char text[TEL_SITE_PATH_MAX];
+    ssize_t len = path == NULL ? -1 : tel_sys_readlink(path, text, sizeof text);
+    struct tel_str rest = {text, len < 0 ? 0 : (size_t)len};
+    struct tel_str number = tel_str_take(&rest, ' ');
+    uint64_t pid_ns;
+    uint64_t pid;
+    int fd;
+
+    if (!tel_str_to_u64(number, &pid_ns) || !tel_str_to_u64(tel_str_take(&rest, ' '), &pid) ||
+        rest.len != TEL_BOOT_ID_LEN)
+        return -ENOENT;
+    tel_datadir_name_collector(dir, pid_ns);
+    fd = tel_proto_connect(dir, TEL_SOCKET_START);
+    if (fd < 0)
+        return fd;
+    if ((uint64_t)tel_sys_peer(fd).pid != pid) {
+        tel_sys_close(fd);
+        return -ENOENT;
+    }
+    self->pid_ns = pid_ns;
+    memcpy(self->boot_id, rest.ptr, TEL_BOOT_ID_LEN);
+    return fd;
+}
+
+int tel_proto_meet(struct tel_datadir *dir, struct tel_process *self)
+{
+    const int fd = connect_to_site(dir, self);
+
+    if (fd >= 0)
+        return fd;
+    tel_process_look_around(self);
+    tel_datadir_name_collector(dir, self->pid_ns);
+    return -ENOENT;
+}
+
+/* --- messages -------------------------------------------------------------------------------- */
 
 void tel_message_init(struct tel_message *message, enum tel_request request, struct tel_str run_id)
 {

@@ -356,13 +356,13 @@ static int start_collector(struct tel_recorder *recorder, const struct tel_subje
 }
 
 int tel_recorder_announce(struct tel_recorder *recorder, const struct tel_subject *subject,
-                          int pidfd, struct tel_error *err)
+                          int fd, int pidfd, struct tel_error *err)
 {
     int status = 0;
 
     for (int i = 0; i < CONNECT_TRIES; i++) {
-        int fd = tel_proto_connect(&recorder->dir, TEL_SOCKET_START);
-
+        if (i > 0 || fd < 0)
+            fd = tel_proto_connect(&recorder->dir, TEL_SOCKET_START);
         status = fd < 0 ? fd : send_start(recorder, fd, pidfd);
         if (!nobody_there(status))
             break;
@@ -387,12 +387,12 @@ static int check_selection(const struct tel_recorder *recorder, struct tel_error
 }
 
 /* The settings of a run that begins, or goes on: that creates nothing, and nothing objects to it any
- * more. A run that begins at setsid creates nothing either: that may be inside a chroot by now. */
+ * more. A run that begins at setsid creates nothing either: that may be inside a chroot by now. The collector is
+ * yet to be named. */
 static int load(struct tel_recorder *recorder, const struct tel_subject *subject, bool begins,
                 struct tel_error *err)
 {
-    struct tel_surroundings around = {
-        subject->env, recorder->cwd, TEL_STR_NONE, subject->uid, recorder->self.pid_ns};
+    struct tel_surroundings around = {subject->env, recorder->cwd, TEL_STR_NONE, subject->uid};
     int status;
 
     if (tel_sys_getcwd(recorder->cwd, sizeof recorder->cwd) < 0)
@@ -434,16 +434,22 @@ static int open_run(struct tel_recorder *recorder, const struct tel_subject *sub
     struct tel_error journal_err = {0};
     int written = -ENOENT;
     int status = load(recorder, subject, true, err);
+    int fd;
 
-    if (status == 0)
-        status = tel_recorder_render_start(recorder, subject, err);
     if (status < 0)
         return status;
+    fd = tel_proto_meet(&recorder->dir, &recorder->self);
+    status = tel_recorder_render_start(recorder, subject, err);
+    if (status < 0) {
+        if (fd >= 0)
+            tel_sys_close(fd);
+        return status;
+    }
     tel_recorder_open_journal(recorder);
     recorder->pending = subject->pending;
     if (!recorder->pending)
         written = tel_recorder_append(recorder, &journal_err);
-    status = tel_recorder_announce(recorder, subject, pidfd, err);
+    status = tel_recorder_announce(recorder, subject, fd, pidfd, err);
     if (recorder->pending && status < 0) {
         written = tel_recorder_append(recorder, &journal_err); /* nobody else keeps it */
         recorder->pending = false;
@@ -462,7 +468,7 @@ int tel_recorder_start(struct tel_recorder *recorder, const struct tel_subject *
     int status;
 
     tel_process_self(&recorder->self, &pidfd);
-    if (recorder->self.pid == 1 && recorder->self.pid_ns == MACHINE_PID_NS)
+    if (recorder->self.pid == 1 && tel_pid_namespace() == MACHINE_PID_NS)
         status = tel_fail(err, TEL_ERR_REFUSED, "the machine's own init is left alone", NULL);
     else
         status = open_run(recorder, subject, pidfd, err);
@@ -489,6 +495,7 @@ int tel_recorder_continue(struct tel_recorder *recorder, const struct tel_subjec
     status = load(recorder, subject, false, err);
     if (status < 0)
         return status;
+    tel_datadir_name_collector(&recorder->dir, recorder->self.pid_ns);
     tel_buf_init(&id, recorder->run_id, sizeof recorder->run_id);
     tel_buf_str(&id, run_id);
     if (tel_buf_terminate(&id) == NULL)

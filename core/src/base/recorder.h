@@ -112,8 +112,9 @@ void tel_recorder_open_journal(struct tel_recorder *recorder);
 /* Appends last_line to the journal; owner.start then tells where it lies. */
 int tel_recorder_append(struct tel_recorder *recorder, struct tel_error *err);
 /* Tells a collector of the run, whichever it takes: one that is there, one to be started, or one
- * that another process is starting at this moment. It gets a copy of pidfd (-1: none). */
+ * that another process is starting at this moment. fd is connected to it already (tel_proto_meet), and closed
+ * here; or -1. It gets a copy of pidfd (-1: none). */
 int tel_recorder_announce(struct tel_recorder *recorder, const struct tel_subject *subject,
-                          int pidfd, struct tel_error *err);
+                          int fd, int pidfd, struct tel_error *err);
 
 #endif

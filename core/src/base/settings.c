@@ -126,7 +126,7 @@ int tel_settings_load(struct tel_config *config, struct tel_datadir *dir,
     file->text = TEL_STR_NONE;
     for (;;) {
         tel_config_load(config, &source, NULL, NULL);
-        status = tel_datadir_resolve(dir, config, around->cwd, around->uid, around->pid_ns, err);
+        status = tel_datadir_resolve(dir, config, around->cwd, around->uid, err);
         if (status < 0 || source.file.ptr != NULL || !find_file(file, config, dir, around->uid))
             return status;
         source.file = file->text; /* once more: it may say where the data goes */

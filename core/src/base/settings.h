@@ -29,7 +29,6 @@ struct tel_surroundings {
     const char *cwd;    /* absolute */
     struct tel_str exe; /* absolute path of the program; none for what is true of all programs */
     uid_t uid;          /* effective */
-    uint64_t pid_ns;    /* 0: unknown */
 };
 
 /* Fills config, dir and file. Files that cannot be used are passed over; tel_conf_file_read tells

@@ -309,6 +309,11 @@ int tel_sys_unlinkat(int dirfd, const char *path)
     return (int)call4(SYS_unlinkat, dirfd, (long)path, 0, 0);
 }
 
+ssize_t tel_sys_readlink(const char *path, char *text, size_t cap)
+{
+    return call4(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, (long)cap);
+}
+
 int tel_sys_flock(int fd, int operation)
 {
     return (int)call4_again(SYS_flock, fd, operation, 0, 0);
@@ -464,13 +469,13 @@ int tel_sys_listen(int fd, int backlog)
     return (int)socket_call2(CALL_LISTEN, fd, backlog);
 }
 
-uid_t tel_sys_peer_uid(int fd)
+struct ucred tel_sys_peer(int fd)
 {
     struct ucred peer = {.uid = (uid_t)-1};
     socklen_t len = sizeof peer;
 
     socket_call(CALL_GETSOCKOPT, fd, SOL_SOCKET, SO_PEERCRED, (long)&peer, (long)&len, 0);
-    return peer.uid;
+    return peer;
 }
 
 ssize_t tel_sys_sendmsg(int fd, const struct msghdr *message, int flags)

@@ -42,6 +42,8 @@ int tel_sys_fchmod(int fd, mode_t mode);
 /* Follows links. */
 int tel_sys_chmod(const char *path, mode_t mode);
 int tel_sys_unlinkat(int dirfd, const char *path);
+/* The text of the link at path: its length, of cap bytes at most, without a NUL. */
+ssize_t tel_sys_readlink(const char *path, char *text, size_t cap);
 int tel_sys_flock(int fd, int operation);
 int tel_sys_fdatasync(int fd);
 /* Current directory, NUL-terminated; length without NUL. */
@@ -87,8 +89,9 @@ int tel_sys_socket(int domain, int type, int protocol);
 int tel_sys_connect(int fd, const struct sockaddr_un *address, socklen_t len);
 int tel_sys_bind(int fd, const struct sockaddr_un *address, socklen_t len);
 int tel_sys_listen(int fd, int backlog);
-/* Who is at the other end (SO_PEERCRED of unix(7)); (uid_t)-1 when the kernel does not say. */
-uid_t tel_sys_peer_uid(int fd);
+/* Who is at the other end (SO_PEERCRED of unix(7)): where that is a listening socket, who made it one. The pid
+ * is the caller's number of it, 0 when it has none; uid is (uid_t)-1 when the kernel does not say. */
+struct ucred tel_sys_peer(int fd);
 ssize_t tel_sys_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t tel_sys_recv(int fd, void *buf, size_t len, int flags);
 /* Waits until fd is readable; 1 readable, 0 timed out, negative errno. EINTR goes on waiting. */
