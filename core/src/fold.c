@@ -20,7 +20,7 @@ enum {
     FILES_KEPT_OPEN = 2, /* today's, and yesterday's for what began before midnight */
     BULK_BATCHES = 4,    /* a pass of so many gives its memory back */
     DAMAGE_TRIES = 3,
-    WAL_MAX = 64 * 1024 * 1024 /* in a long pass, which nobody waits for */
+    WAL_MAX = 64 * 1024 * 1024 /* in such a pass, which nobody waits for */
 };
 
 /* A journal file as far as this process knows it. */
@@ -498,12 +498,11 @@ static int fold_batch(struct tel_fold *fold, struct journal *journal, struct tel
 
 /* --- passes ------------------------------------------------------------------------------------ */
 
-/* A log that grew in a long pass makes every read slower, and its size is never given back while
- * it is in use. Failing to copy it now is no failure of the fold. */
-static void limit_wal(struct tel_fold *fold)
+/* A log that grows in a long pass makes every read slower. Failing to copy it now is no failure of the fold. */
+static void limit_wal(struct tel_fold *fold, const struct tel_fold_stats *stats)
 {
-    if (tel_store_wal_bytes(fold->store) > WAL_MAX)
-        tel_store_checkpoint(fold->store, NULL);
+    if (stats->batches >= BULK_BATCHES && tel_store_wal_bytes(fold->store) > WAL_MAX)
+        tel_store_checkpoint(fold->store, TEL_WAL_KEEP, NULL);
 }
 
 /* look_at has said that there is something. Between batches the file may be replaced, too. */
@@ -516,7 +515,7 @@ static int fold_journal(struct tel_fold *fold, struct journal *journal,
         status = fold_batch(fold, journal, stats, err);
         if (status != 1)
             return status;
-        limit_wal(fold);
+        limit_wal(fold, stats);
         if (fold->between != NULL && fold->between(fold->between_arg) != 0)
             return 1;
         if (journal->folded == journal->facts.size)

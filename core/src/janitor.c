@@ -2,6 +2,7 @@
 #include "janitor.h"
 
 #include "append.h"
+#include "store.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,13 +10,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+struct work {
+    uint32_t first; /* 0: nothing to sync */
+    uint32_t last;
+    bool copy;
+};
+
 struct tel_janitor {
     const struct tel_datadir *dir;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t wanted;
-    uint32_t first; /* 0: nothing to do */
-    uint32_t last;
+    struct work work;
+    bool copying; /* asked for, or under way */
     bool stop;
 };
 
@@ -26,6 +33,14 @@ static void sync_files(const struct tel_datadir *dir, uint32_t first, uint32_t l
         tel_append_sync(dir, last, NULL);
 }
 
+static void do_work(struct tel_janitor *janitor, const struct work *work)
+{
+    if (work->first != 0)
+        sync_files(janitor->dir, work->first, work->last);
+    if (work->copy)
+        tel_store_copy_wal(janitor->dir, NULL);
+}
+
 static void *serve(void *arg)
 {
     struct tel_janitor *janitor = arg;
@@ -33,14 +48,14 @@ static void *serve(void *arg)
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
     pthread_mutex_lock(&janitor->mutex);
     for (;;) {
-        const uint32_t first = janitor->first;
-        const uint32_t last = janitor->last;
+        const struct work work = janitor->work;
 
-        janitor->first = 0;
-        if (first != 0) {
+        janitor->work = (struct work){0};
+        if (work.first != 0 || work.copy) {
             pthread_mutex_unlock(&janitor->mutex);
-            sync_files(janitor->dir, first, last);
+            do_work(janitor, &work);
             pthread_mutex_lock(&janitor->mutex);
+            janitor->copying = janitor->work.copy;
         } else if (janitor->stop) {
             break;
         } else {
@@ -71,11 +86,33 @@ void tel_janitor_sync(struct tel_janitor *janitor, uint32_t first, uint32_t last
     if (janitor == NULL)
         return;
     pthread_mutex_lock(&janitor->mutex);
-    if (janitor->first == 0 || janitor->first > first)
-        janitor->first = first;
-    janitor->last = last;
+    if (janitor->work.first == 0 || janitor->work.first > first)
+        janitor->work.first = first;
+    janitor->work.last = last;
     pthread_cond_signal(&janitor->wanted);
     pthread_mutex_unlock(&janitor->mutex);
+}
+
+void tel_janitor_copy_wal(struct tel_janitor *janitor)
+{
+    if (janitor == NULL)
+        return;
+    pthread_mutex_lock(&janitor->mutex);
+    janitor->work.copy = janitor->copying = true;
+    pthread_cond_signal(&janitor->wanted);
+    pthread_mutex_unlock(&janitor->mutex);
+}
+
+bool tel_janitor_is_copying(struct tel_janitor *janitor)
+{
+    bool copying;
+
+    if (janitor == NULL)
+        return false;
+    pthread_mutex_lock(&janitor->mutex);
+    copying = janitor->copying;
+    pthread_mutex_unlock(&janitor->mutex);
+    return copying;
 }
 
 void tel_janitor_stop(struct tel_janitor *janitor)

@@ -14,5 +14,9 @@ void tel_janitor_stop(struct tel_janitor *janitor);
 
 /* Asks for fdatasync of the journal files of these two dates, mostly one and the same; returns at once. */
 void tel_janitor_sync(struct tel_janitor *janitor, uint32_t first, uint32_t last);
+/* Asks for the WAL to be copied (tel_store_copy_wal); returns at once. */
+void tel_janitor_copy_wal(struct tel_janitor *janitor);
+/* It has been asked for, and is not done yet. Never so without a thread. */
+bool tel_janitor_is_copying(struct tel_janitor *janitor);
 
 #endif

@@ -69,10 +69,15 @@ static const char running_text[] =
 
 /* Once for each connection. The page cache need not hold the database: a fold in order of time
  * touches the same few pages again and again; what is changed stays in it until the commit
- * (wal_writer.h). The WAL is cut back when a big one has been copied. */
+ * (wal_writer.h). */
 static const char settings[] = "PRAGMA synchronous = NORMAL; PRAGMA ignore_check_constraints = ON; PRAGMA cache_size = -8192;"
-                               "PRAGMA cache_spill = OFF;"
-                               "PRAGMA journal_size_limit = 8388608; PRAGMA temp_store = MEMORY";
+                               "PRAGMA cache_spill = OFF; PRAGMA temp_store = MEMORY";
+
+/* What becomes of the WAL's file when the log begins anew. */
+static const char *const wal_sizes[] = {
+    [TEL_WAL_KEEP] = "PRAGMA journal_size_limit = -1",
+    [TEL_WAL_CUT] = "PRAGMA journal_size_limit = 8388608",
+};
 
 struct file_id {
     uint64_t dev;
@@ -682,11 +687,16 @@ int tel_store_next_due(struct tel_store *store, const struct tel_due_filter *fil
 
 /* --- the write-ahead log ------------------------------------------------------------------------ */
 
-int tel_store_checkpoint(struct tel_store *store, struct tel_error *err)
+int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
 {
     int pages = 0;
     int copied = 0;
-    int rc =
+    int status = tel_db_exec(store->db, wal_sizes[size], err);
+    int rc;
+
+    if (status < 0)
+        return status;
+    rc =
         sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
 
     if (rc != SQLITE_OK)
@@ -696,6 +706,26 @@ int tel_store_checkpoint(struct tel_store *store, struct tel_error *err)
     /* The WAL begins anew with the next commit, which has to sync its header: better now than
      * while a host waits. */
     return run_statement(store, PRIME, err);
+}
+
+int tel_store_copy_wal(const struct tel_datadir *dir, struct tel_error *err)
+{
+    struct tel_store *store = new_store(dir, 0);
+    int64_t version;
+    int rc = SQLITE_OK;
+    int status;
+
+    if (store == NULL)
+        return tel_fail_sys(err, -ENOMEM, "cannot open the database", NULL);
+    status = connect_to(store, err);
+    if (status == 0) /* a connection that has read nothing knows of no log */
+        status = tel_db_get_int(store->db, statement_texts[SCHEMA_COOKIE], &version, err);
+    if (status == 0)
+        rc = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (rc != SQLITE_OK)
+        status = tel_db_fail(err, store->db, rc);
+    tel_store_close(store);
+    return status;
 }
 
 void tel_store_make_room(struct tel_store *store)

@@ -99,8 +99,13 @@ int tel_store_next_due(struct tel_store *store, const struct tel_due_filter *fil
                        int64_t *out_ns, struct tel_error *err);
 
 /* Copies the WAL back into the database (PASSIVE: blocks nobody) and makes the next commit cheap
- * by a small changing write that pays for the restarted WAL's header. */
-int tel_store_checkpoint(struct tel_store *store, struct tel_error *err);
+ * by a small changing write that pays for the restarted WAL's header. The file keeps its size, for what is to come,
+ * or is cut back when it is a big one, which takes a moment. */
+enum tel_wal_size { TEL_WAL_KEEP, TEL_WAL_CUT };
+int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct tel_error *err);
+/* Does the most of it in another thread, by a connection of its own to the database of dir: copies what there is
+ * by now. What has come meanwhile, and the rest of the work, are left to tel_store_checkpoint. */
+int tel_store_copy_wal(const struct tel_datadir *dir, struct tel_error *err);
 /* Bytes in use in the WAL, as of our last commit; 0 after a whole checkpoint, although the file
  * keeps its size then. */
 uint64_t tel_store_wal_bytes(const struct tel_store *store);

@@ -5,7 +5,16 @@
 
 #include <sys/stat.h>
 
-enum { BUSY_MS = 100, CARE_BYTES = 256 * 1024, FORCED_CARE_BYTES = 64 * 1024 * 1024 };
+#define MS INT64_C(1000000)
+
+enum {
+    BUSY_MS = 100,
+    COPY_MS = 10, /* how often it is looked whether the janitor is done */
+    CARE_BYTES = 256 * 1024,
+    FORCED_CARE_BYTES = 32 * 1024 * 1024,
+    LAST_CARE_BYTES = 2 * FORCED_CARE_BYTES, /* the janitor does not keep up */
+    REST_BYTES = 1024 * 1024                 /* that may be left to copy while hosts have to wait */
+};
 
 int tel_upkeep_open(struct tel_upkeep *upkeep, struct tel_error *err)
 {
@@ -16,7 +25,7 @@ int tel_upkeep_open(struct tel_upkeep *upkeep, struct tel_error *err)
 void tel_upkeep_close(struct tel_upkeep *upkeep, struct tel_store *store)
 {
     if (store != NULL && tel_store_wal_bytes(store) > 0)
-        tel_store_checkpoint(store, NULL);
+        tel_store_checkpoint(store, TEL_WAL_CUT, NULL);
     tel_fold_close(upkeep->fold);
     tel_janitor_stop(upkeep->janitor);
 }
@@ -83,15 +92,34 @@ void tel_upkeep_make_room(struct tel_upkeep *upkeep)
         tel_store_make_room(store);
 }
 
+/* In a log that has begun anew, all is to be copied again. */
+static bool needs_copy(const struct tel_upkeep *upkeep, uint64_t bytes)
+{
+    const uint64_t copied = upkeep->copied <= bytes ? upkeep->copied : 0;
+
+    return bytes - copied > REST_BYTES && bytes < LAST_CARE_BYTES;
+}
+
 void tel_upkeep_care(struct tel_upkeep *upkeep, int64_t quiet_ns)
 {
     struct tel_store *store = tel_upkeep_store(upkeep);
-    uint64_t bytes = store == NULL ? 0 : tel_store_wal_bytes(store);
+    const uint64_t bytes = store == NULL ? 0 : tel_store_wal_bytes(store);
+    const bool quiet = quiet_ns >= tel_agenda_delay_ns(TEL_WORK_CARE);
 
     if (bytes < CARE_BYTES)
         return;
-    if (quiet_ns < tel_agenda_delay_ns(TEL_WORK_CARE) && bytes < FORCED_CARE_BYTES)
+    if (!quiet && bytes < FORCED_CARE_BYTES) {
         tel_agenda_add(upkeep->agenda, TEL_WORK_CARE);
-    else
-        tel_store_checkpoint(store, NULL);
+        return;
+    }
+    if (!tel_janitor_is_copying(upkeep->janitor) && needs_copy(upkeep, bytes)) {
+        tel_janitor_copy_wal(upkeep->janitor);
+        upkeep->copied = bytes;
+    }
+    if (tel_janitor_is_copying(upkeep->janitor)) {
+        tel_agenda_add_at(upkeep->agenda, TEL_WORK_CARE, tel_clock_boottime_ns() + COPY_MS * MS);
+    } else {
+        tel_store_checkpoint(store, quiet ? TEL_WAL_CUT : TEL_WAL_KEEP, NULL);
+        upkeep->copied = 0;
+    }
 }

@@ -15,6 +15,7 @@ struct tel_upkeep {
     struct tel_fold *fold;
     struct tel_janitor *janitor;
     int64_t fold_began_ns; /* of the last pass, CLOCK_BOOTTIME */
+    uint64_t copied;       /* bytes of the WAL that the janitor has been asked to copy */
     bool is_lost; /* a fold, or a look, has found the directory to be another's */
 };
 
@@ -41,7 +42,8 @@ void tel_upkeep_note_written(struct tel_upkeep *upkeep);
 void tel_upkeep_sync(struct tel_upkeep *upkeep);
 /* TEL_WORK_ROOM. */
 void tel_upkeep_make_room(struct tel_upkeep *upkeep);
-/* TEL_WORK_CARE: copies the WAL back once it is quiet, or when it has grown out of hand. */
+/* TEL_WORK_CARE: copies the WAL back once it is quiet, or when it has grown out of hand. The janitor does the most
+ * of it, so that hosts need not wait for the disk. */
 void tel_upkeep_care(struct tel_upkeep *upkeep, int64_t quiet_ns);
 
 #endif

@@ -225,7 +225,7 @@ static void fold_all(const struct tel_datadir *dir)
             (unsigned long long)stats.lines, (unsigned long long)stats.batches,
             (unsigned long long)stats.bad_lines, (double)stats.bytes / 1e6, resident_kib());
     before = now_ns();
-    if (tel_store_checkpoint(tel_fold_store(fold, &err), &err) < 0)
+    if (tel_store_checkpoint(tel_fold_store(fold, &err), TEL_WAL_KEEP, &err) < 0)
         fail("checkpoint", &err);
     printf("%.3f %.3f\n", seconds, (double)(now_ns() - before) / 1e9);
     tel_fold_close(fold);
@@ -293,7 +293,7 @@ static void fold_singly(const struct tel_datadir *dir, uint64_t runs)
         append(&writer, &run);
         *(i % 2 == 0 ? &insert[i / 2] : &update[i / 2]) = timed_pass(fold);
         nothing[i] = timed_pass(fold);
-        if (i % 500 == 499 && tel_store_checkpoint(tel_fold_store(fold, &err), &err) < 0)
+        if (i % 500 == 499 && tel_store_checkpoint(tel_fold_store(fold, &err), TEL_WAL_KEEP, &err) < 0)
             fail("checkpoint", &err);
     }
     print_times("start and end at once", insert, runs / 2);

@@ -2,7 +2,9 @@
 #include "janitor.h"
 
 #include <criterion/criterion.h>
+#include <unistd.h>
 
+#include "store.h"
 #include "support/places.h"
 #include "support/support.h"
 #include "support/syncs.h"
@@ -48,4 +50,50 @@ Test(janitor, a_file_that_is_not_there_is_no_reason_to_stop)
     tel_janitor_stop(janitor);
     cr_expect_eq(syncs, 1);
     cr_expect_eq(synced, (off_t)sizeof "today");
+}
+
+static bool is_done(void *janitor)
+{
+    return !tel_janitor_is_copying(janitor);
+}
+
+/* What a copy of the database's file holds, without its log. */
+static const char *in_the_file(const char *sql)
+{
+    const char *base = text("%s/copy", test_dir());
+
+    run(LIST("mkdir", "-p", text("%s/db", base)), NULL);
+    run(LIST("cp", dir.db, text("%s/db/telemetry.sqlite", base)), NULL);
+    return sql_text(base, sql);
+}
+
+Test(janitor, the_log_is_copied)
+{
+    const struct tel_cursor cursor = {.date = 20261123, .offset = 77};
+    struct tel_janitor *janitor = tel_janitor_start(&dir);
+    struct tel_store *store;
+    struct tel_error err = {0};
+
+    cr_expect_not(tel_janitor_is_copying(janitor));
+    cr_assert_eq(tel_store_open(&store, &dir, 1000, NULL, &err), 0, "%s", err.message);
+    cr_assert_eq(tel_store_begin(store, &err), 0, "%s", err.message);
+    cr_assert_eq(tel_store_cursor_put(store, &cursor, &err), 0, "%s", err.message);
+    cr_assert_eq(tel_store_commit(store, &err), 0, "%s", err.message);
+    cr_expect_null(in_the_file("SELECT offset FROM fold_cursor"));
+    tel_janitor_copy_wal(janitor);
+    cr_expect(wait_until(is_done, janitor, 20000));
+    cr_expect_str_eq(in_the_file("SELECT offset FROM fold_cursor"), "77");
+    tel_janitor_stop(janitor);
+    tel_store_close(store);
+}
+
+Test(janitor, no_log_to_copy)
+{
+    struct tel_janitor *janitor = tel_janitor_start(&dir);
+
+    tel_janitor_copy_wal(janitor);
+    cr_expect(wait_until(is_done, janitor, 20000));
+    cr_expect_not(file_exists(dir.db));
+    tel_janitor_stop(janitor);
+    cr_expect_not(tel_janitor_is_copying(NULL));
 }

@@ -885,10 +885,10 @@ Test(store, checkpoints_only_when_told)
         put_at(start_line(text("r%d", i), i), 20261122, (uint64_t)i);
     before = tel_store_wal_bytes(store);
     cr_expect_gt(before, 1000 * 4096, "%llu", (unsigned long long)before);
-    cr_expect_eq(tel_store_checkpoint(store, &err), 0, "%s", err.message);
+    cr_expect_eq(tel_store_checkpoint(store, TEL_WAL_KEEP, &err), 0, "%s", err.message);
     cr_expect_lt(tel_store_wal_bytes(store), 5 * 4200);
     cr_expect_str_eq(sql("SELECT count FROM fold_prime"), "1");
-    cr_expect_eq(tel_store_checkpoint(store, &err), 0);
+    cr_expect_eq(tel_store_checkpoint(store, TEL_WAL_KEEP, &err), 0);
     cr_expect_str_eq(sql("SELECT count FROM fold_prime"), "2");
     cr_expect_str_eq(sql("SELECT count(*) FROM agent_runs"), "300");
 }
@@ -902,7 +902,7 @@ Test(store, a_reader_does_not_block_a_checkpoint)
     cr_assert_eq(sqlite3_open(dir.db, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(db, "BEGIN; SELECT * FROM agent_runs", NULL, NULL, NULL), SQLITE_OK);
     put(start_line("r2", 1));
-    cr_expect_eq(tel_store_checkpoint(store, &err), 0, "%s", err.message);
+    cr_expect_eq(tel_store_checkpoint(store, TEL_WAL_KEEP, &err), 0, "%s", err.message);
     put(start_line("r3", 1));
     sqlite3_close(db);
     cr_expect_str_eq(sql("SELECT count(*) FROM agent_runs"), "3");

@@ -73,3 +73,75 @@ Test(upkeep, what_was_written_is_synced_soon)
     tel_upkeep_note_written(&upkeep);
     cr_expect(tel_agenda_has(&agenda, TEL_WORK_SYNC));
 }
+
+/* --- the write-ahead log ------------------------------------------------------------------------- */
+
+static const int64_t quiet_ns = INT64_C(60000000000);
+
+static uint64_t wal_bytes(void)
+{
+    return tel_store_wal_bytes(tel_upkeep_store(&upkeep));
+}
+
+static void fold_runs(int count)
+{
+    FILE *journal = fopen(journal_path(dir.raw, this_date()), "we");
+
+    cr_assert_not_null(journal);
+    for (int i = 0; i < count; i++)
+        fputs(start_line(text("r%d", i), i), journal);
+    fclose(journal);
+    cr_assert(tel_upkeep_fold(&upkeep, false));
+}
+
+static bool is_cared_for(void *arg)
+{
+    (void)arg;
+    tel_upkeep_care(&upkeep, quiet_ns);
+    return wal_bytes() < 64 * 1024;
+}
+
+Test(upkeep, a_log_is_left_alone_while_there_is_something_to_do)
+{
+    uint64_t before;
+
+    fold_runs(2000);
+    before = wal_bytes();
+    cr_assert_gt(before, 256 * 1024);
+    tel_agenda_drop(&agenda, TEL_WORK_CARE);
+    tel_upkeep_care(&upkeep, 0);
+    cr_expect_eq(wal_bytes(), before);
+    cr_expect_eq(upkeep.copied, 0);
+    cr_expect(tel_agenda_has(&agenda, TEL_WORK_CARE), "it is looked at again");
+}
+
+/* Hosts wait for the last part only: the disk takes its time for what the janitor does. */
+Test(upkeep, a_long_log_is_copied_by_the_janitor_first)
+{
+    uint64_t before;
+
+    fold_runs(6000);
+    before = wal_bytes();
+    cr_assert_gt(before, 1024 * 1024, "%llu", (unsigned long long)before);
+    tel_agenda_drop(&agenda, TEL_WORK_CARE);
+    tel_upkeep_care(&upkeep, quiet_ns);
+    if (upkeep.copied != 0) { /* else it was done within the microsecond */
+        cr_expect_eq(wal_bytes(), before);
+        cr_expect(tel_agenda_has(&agenda, TEL_WORK_CARE), "it is looked whether it is done");
+    }
+    cr_expect(wait_until(is_cared_for, NULL, 20000));
+    cr_expect_eq(upkeep.copied, 0);
+    cr_expect_str_eq(sql_text(dir.base, "SELECT count FROM fold_prime"), "1");
+    cr_expect_str_eq(sql_text(dir.base, "SELECT count(*) FROM agent_runs"), "6000");
+    cr_expect_str_eq(sql_text(dir.base, "PRAGMA integrity_check"), "ok");
+}
+
+Test(upkeep, a_short_log_is_copied_at_once)
+{
+    fold_runs(600);
+    cr_assert_gt(wal_bytes(), 256 * 1024);
+    cr_assert_lt(wal_bytes(), 1024 * 1024);
+    tel_upkeep_care(&upkeep, quiet_ns);
+    cr_expect_lt(wal_bytes(), 64 * 1024);
+    cr_expect_str_eq(sql_text(dir.base, "SELECT count(*) FROM agent_runs"), "600");
+}

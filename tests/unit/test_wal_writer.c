@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sqlite3.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/support.h"
@@ -149,5 +150,90 @@ Test(wal_writer, a_log_that_was_left_behind_is_read)
     cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_open(path, &other), SQLITE_OK);
     cr_assert_eq(number(db, "SELECT count(*) FROM t"), 1);
+    cr_assert(is_sound());
+}
+
+/* --- room in the log ----------------------------------------------------------------------------- */
+
+static long log_size(void)
+{
+    struct stat st;
+
+    return stat(text("%s-wal", path), &st) == 0 ? (long)st.st_size : 0;
+}
+
+static void make_room(void)
+{
+    change(db, "BEGIN IMMEDIATE");
+    tel_wal_writer_extend(db);
+    change(db, "ROLLBACK");
+}
+
+Test(wal_writer, commits_find_room)
+{
+    long size;
+
+    change(db, "INSERT INTO t VALUES (1, 'one', 'a')");
+    cr_expect(tel_wal_writer_is_short(db));
+    make_room();
+    cr_expect_not(tel_wal_writer_is_short(db));
+    size = log_size();
+    cr_expect_gt(size, 512 * 1024);
+    change(db, "INSERT INTO t VALUES (2, 'two', 'b')");
+    change(other, "INSERT INTO t VALUES (3, 'three', 'c')");
+    change(db, "INSERT INTO t VALUES (4, 'four', 'd')");
+    cr_expect_eq(log_size(), size, "all of them");
+    cr_assert_eq(number(other, "SELECT count(*) FROM t"), 4);
+    cr_assert(is_sound());
+}
+
+Test(wal_writer, room_is_made_when_little_is_left)
+{
+    change(db, "INSERT INTO t VALUES (1, 'one', 'a')");
+    make_room();
+    for (int i = 2; !tel_wal_writer_is_short(db); i++) {
+        cr_assert_lt(i, 1000);
+        change(db, text("INSERT INTO t VALUES (%d, 'word %d', 'b')", i, i));
+    }
+    cr_expect_gt(log_size(), 512 * 1024, "it is not used up then");
+    make_room();
+    cr_expect_not(tel_wal_writer_is_short(db));
+    cr_assert(is_sound());
+}
+
+/* As after a crash: whoever reads the log next finds zeros behind its frames. */
+Test(wal_writer, room_is_not_taken_for_frames)
+{
+    change(db, "INSERT INTO t VALUES (1, 'one', 'a')");
+    make_room();
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_db_config(other, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_close(db);
+    sqlite3_close(other);
+    unlink(text("%s-shm", path));
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_open(path, &other), SQLITE_OK);
+    cr_assert_eq(number(other, "SELECT count(*) FROM t"), 1);
+    change(other, "INSERT INTO t VALUES (2, 'two', 'b')");
+    cr_assert_eq(number(db, "SELECT count(*) FROM t"), 2);
+    cr_assert(is_sound());
+}
+
+Test(wal_writer, no_room_on_the_disk)
+{
+    change(db, "INSERT INTO t VALUES (1, 'one', 'a')");
+    failing = 1;
+    make_room();
+    cr_expect(tel_wal_writer_is_short(db));
+    change(db, "INSERT INTO t VALUES (2, 'two', 'b')");
+    cr_assert_eq(number(other, "SELECT count(*) FROM t"), 2);
+    cr_assert(is_sound());
+}
+
+Test(wal_writer, room_in_logs_of_ones_own_only)
+{
+    change(other, "INSERT INTO t VALUES (1, 'one', 'a')");
+    cr_expect_not(tel_wal_writer_is_short(other), "it does not know where its log ends");
+    tel_wal_writer_extend(other);
     cr_assert(is_sound());
 }
