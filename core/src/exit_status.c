@@ -106,7 +106,7 @@ static bool ask_proc(int pidfd, int *wait_status)
     if (pid <= 0 || geteuid() != getuid())
         return false;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    if (tel_proc_stat_read(path, &stat) < 0 || (stat.state != 'Z' && stat.state != 'X') ||
+    if (tel_proc_stat_read(path, &stat) < 0 || !tel_proc_stat_has_ended(&stat) ||
         (stat.exit_code == 0 && !may_trace(pid)) || is_reaped(pidfd))
         return false;
     *wait_status = stat.exit_code;

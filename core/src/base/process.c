@@ -115,6 +115,11 @@ bool tel_proc_stat_parse(struct tel_str text, struct tel_proc_stat *out)
     return field > STAT_START;
 }
 
+bool tel_proc_stat_has_ended(const struct tel_proc_stat *stat)
+{
+    return stat->state == 'Z' || stat->state == 'X';
+}
+
 int tel_proc_stat_read(const char *path, struct tel_proc_stat *out)
 {
     char text[1024];
@@ -227,7 +232,7 @@ static bool is_running_by_proc(const struct tel_process_key *key)
     struct tel_proc_stat stat;
 
     return read_stat_of(key->pid, &stat) && stat.start_ticks == key->start_ticks &&
-           stat.state != 'Z' && stat.state != 'X';
+           !tel_proc_stat_has_ended(&stat);
 }
 
 bool tel_process_is_running(const struct tel_process_key *key)
@@ -267,14 +272,14 @@ static bool is_heir(const struct tel_proc_stat *stat, pid_t session, pid_t follo
 
     return (stat->session == session ||
             (stat->pid == follower && (stat->flags & FORKNOEXEC) != 0)) &&
-           stat->state != 'Z' && stat->state != 'X';
+           !tel_proc_stat_has_ended(stat);
 }
 
 bool tel_process_lives(pid_t pid)
 {
     struct tel_proc_stat stat;
 
-    return read_stat_of(pid, &stat) && stat.state != 'Z' && stat.state != 'X';
+    return read_stat_of(pid, &stat) && !tel_proc_stat_has_ended(&stat);
 }
 
 /* A pidfd of the process that stat describes, whose key it fills; or negative. */

@@ -81,6 +81,8 @@ struct tel_proc_stat {
 };
 /* path such as "/proc/self/stat". 0 or negative errno. */
 int tel_proc_stat_read(const char *path, struct tel_proc_stat *out);
+/* The process that stat describes has ended: a zombie, or what is left of one. */
+bool tel_proc_stat_has_ended(const struct tel_proc_stat *stat);
 /* Parses the text of such a file; the command name may hold anything, ')' and newlines too. */
 bool tel_proc_stat_parse(struct tel_str text, struct tel_proc_stat *out);
 
