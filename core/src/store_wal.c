@@ -1,0 +1,88 @@
+/* The database's write-ahead log (store.h): how long it is, copying it back, making room in it. */
+#include "store_internal.h"
+
+#include "base/sys.h"
+#include "wal_writer.h"
+
+#include <errno.h>
+
+/* https://www.sqlite.org/fileformat2.html#walformat */
+enum { FRAME_HEADER = 24, LOG_HEADER = 32 };
+
+/* What becomes of the WAL's file when the log begins anew. */
+static const char *const wal_sizes[] = {
+    [TEL_WAL_KEEP] = "PRAGMA journal_size_limit = -1",
+    [TEL_WAL_CUT] = "PRAGMA journal_size_limit = 8388608",
+};
+
+int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
+{
+    int pages = 0;
+    int copied = 0;
+    int status = tel_db_exec(store->db, wal_sizes[size], err);
+    int rc;
+
+    if (status < 0)
+        return status;
+    rc =
+        sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
+
+    if (rc != SQLITE_OK)
+        return tel_db_fail(err, store->db, rc);
+    if (pages <= 0 || copied < pages)
+        return 0;
+    /* The WAL begins anew with the next commit, which has to sync its header: better now than
+     * while a host waits. */
+    return tel_store_run(store, TEL_STATEMENT_PRIME, err);
+}
+
+int tel_store_copy_wal(const struct tel_datadir *dir, struct tel_error *err)
+{
+    struct tel_store *store = tel_store_new(dir, 0);
+    int64_t version;
+    int rc = SQLITE_OK;
+    int status;
+
+    if (store == NULL)
+        return tel_fail_sys(err, -ENOMEM, "cannot open the database", NULL);
+    status = tel_store_connect(store, err);
+    if (status == 0) /* a connection that has read nothing knows of no log */
+        status = tel_db_get_int(store->db, "PRAGMA schema_version", &version, err);
+    if (status == 0)
+        rc = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (rc != SQLITE_OK)
+        status = tel_db_fail(err, store->db, rc);
+    tel_store_close(store);
+    return status;
+}
+
+/* Somebody else's lock is not waited for: a host may come meanwhile. */
+void tel_store_make_room(struct tel_store *store)
+{
+    if (!tel_wal_writer_is_short(store->db))
+        return;
+    sqlite3_busy_timeout(store->db, 0);
+    if (tel_store_run(store, TEL_STATEMENT_BEGIN, NULL) == 0) {
+        tel_wal_writer_extend(store->db);
+        tel_store_rollback(store);
+    }
+    sqlite3_busy_timeout(store->db, store->busy_ms);
+}
+
+uint64_t tel_store_wal_bytes(const struct tel_store *store)
+{
+    char memory[TEL_PATH_MAX + 8];
+    struct tel_buf path;
+    struct stat st;
+
+    if (store->wal_pages > 0)
+        return LOG_HEADER + (uint64_t)(store->wal_pages * (store->page_size + FRAME_HEADER));
+    if (store->wal_pages == 0)
+        return 0;
+    tel_buf_init(&path, memory, sizeof memory);
+    tel_buf_cstr(&path, store->path);
+    tel_buf_cstr(&path, "-wal");
+    if (tel_sys_fstatat(AT_FDCWD, tel_buf_terminate(&path), &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    return (uint64_t)st.st_size;
+}
