@@ -2,6 +2,7 @@
  * it does is bound by the rules of docs/design.md ("Living in other people's processes"). */
 #include "base/clock.h"
 #include "base/debug.h"
+#include "base/heirs.h"
 #include "base/recorder.h"
 #include "base/sys.h"
 #include "shim.h"
