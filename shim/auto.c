@@ -62,8 +62,10 @@ struct leader {
 struct memory {
     char **environment;    /* the host's entries behind ours; it lies before this struct */
     struct leader *leader; /* NULL: leads no session */
-    struct entries *shown; /* what environ points to: of a leader, the same page as the next, copied on write */
-    struct entries *published; /* a leader's, in no child of it: what it writes is seen by all of them */
+    struct entries *
+        shown; /* what environ points to: of a leader, the same page as the next, copied on write */
+    struct entries
+        *published; /* a leader's, in no child of it: what it writes is seen by all of them */
     struct entries entries;
     char traceparent[sizeof "TRACEPARENT=" + TEL_TRACEPARENT_LEN];
     struct tel_recorder recorder;
@@ -112,10 +114,9 @@ static bool is_run(void)
     if (*run.own != 0)
         return tel_sys_getpid() == run.pid;
     return leader != NULL && atomic_load(&leader->heir) == tel_sys_getpid() &&
-           tel_recorder_inherit(&run.memory->recorder,
-                                tel_str_from(run.memory->shown->run_id + sizeof ID_NAME - 1),
-                                tel_str_from(run.memory->shown->owner + sizeof OWNER_NAME - 1),
-                                &leader->since);
+           tel_recorder_inherit(
+               &run.memory->recorder, tel_str_from(run.memory->shown->run_id + sizeof ID_NAME - 1),
+               tel_str_from(run.memory->shown->owner + sizeof OWNER_NAME - 1), &leader->since);
 }
 
 static bool may_end(void)
@@ -298,8 +299,8 @@ static bool is_own_text(const char *text)
 {
     struct memory *memory = run.memory;
 
-    return memory != NULL && (text == memory->shown->run_id ||
-                              text == memory->shown->owner || text == memory->traceparent);
+    return memory != NULL && (text == memory->shown->run_id || text == memory->shown->owner ||
+                              text == memory->traceparent);
 }
 
 /* The same for a run that begins in the middle of a program. The array may be the program's by now, and so
@@ -390,7 +391,8 @@ static bool map_texts(struct memory *memory)
 {
     enum { NOEXEC_SEAL = 8, DONTFORK = 10 }; /* MFD_NOEXEC_SEAL, memfd_create(2); madvise(2) */
     const size_t size = sizeof(struct entries);
-    long fd = tel_sys_call(SYS_memfd_create, (long)"telemetry", MFD_CLOEXEC | NOEXEC_SEAL, 0, 0, 0, 0);
+    long fd =
+        tel_sys_call(SYS_memfd_create, (long)"telemetry", MFD_CLOEXEC | NOEXEC_SEAL, 0, 0, 0, 0);
 
     if (fd == -EINVAL)
         fd = tel_sys_call(SYS_memfd_create, (long)"telemetry", MFD_CLOEXEC, 0, 0, 0, 0);

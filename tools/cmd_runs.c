@@ -268,7 +268,8 @@ static int walk_trees(struct listing *listing, const struct tel_run_filter *filt
     listing->forest = forest_new(listing->filtered);
     status = tel_query_parents(listing->query, take_parent, listing->forest, listing->err);
     if (status == 0 && listing->filtered)
-        status = tel_query_runs(listing->query, &matches, take_match, listing->forest, listing->err);
+        status =
+            tel_query_runs(listing->query, &matches, take_match, listing->forest, listing->err);
     forest_settle(listing->forest);
     if (status == 0)
         status = tel_query_runs(listing->query, &everything, take_root, listing, listing->err);

@@ -79,7 +79,8 @@ static int put_word(struct tel_buf *said, const char *what, const char *word)
     if (tel_values_is_count(field))
         status = put_count(said, field, value, &err);
     else if (strcmp(what, TEL_SAID_ADD) == 0)
-        status = tel_fail(&err, TEL_ERR_INVALID, tel_field_name(&tel_run_fields[field]).ptr, " is no count", NULL);
+        status = tel_fail(&err, TEL_ERR_INVALID, tel_field_name(&tel_run_fields[field]).ptr,
+                          " is no count", NULL);
     else
         status = tel_said_put_text(said, field, value, &err);
     return status < 0 ? speak_failed(&err) : CLI_OK;

@@ -125,8 +125,9 @@ int context_sync(const struct context *context, int timeout_ms, struct sync_resu
     memset(result, 0, sizeof *result);
     tel_message_init(&message, TEL_REQUEST_SYNC, TEL_STR_NONE);
     result->collector = context_collector(context);
-    answer = result->collector < 0 ? result->collector
-                                   : tel_proto_ask(&context->dir, &message, TEL_STR_NONE, timeout_ms);
+    answer = result->collector < 0
+                 ? result->collector
+                 : tel_proto_ask(&context->dir, &message, TEL_STR_NONE, timeout_ms);
     if (answer == TEL_ANSWER_DONE) {
         result->by_collector = true;
         return 0;

@@ -241,8 +241,8 @@ static void check_selection(struct doctor *doctor, struct tel_str exe)
     if (var == TEL_VAR_AUTO)
         report_switched_off(doctor, doctor_origin(doctor, var, origin));
     else if (var == TEL_VAR_AUTO_EXCLUDE)
-        doctor_fail(doctor, advice, "%.*s is excluded by '%.*s' of TELEMETRY_AUTO_EXCLUDE (%s)", len,
-                    exe.ptr, (int)glob.len, glob.ptr, doctor_origin(doctor, var, origin));
+        doctor_fail(doctor, advice, "%.*s is excluded by '%.*s' of TELEMETRY_AUTO_EXCLUDE (%s)",
+                    len, exe.ptr, (int)glob.len, glob.ptr, doctor_origin(doctor, var, origin));
     else if (var == TEL_VAR_AUTO_INCLUDE)
         doctor_fail(doctor, advice, "%.*s matches nothing in TELEMETRY_AUTO_INCLUDE (%s)", len,
                     exe.ptr, doctor_origin(doctor, var, origin));

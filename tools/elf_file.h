@@ -8,7 +8,7 @@
 struct elf_facts {
     bool is_elf; /* the other members are only set when it is */
     bool is_64_bit;
-    bool is_native;  /* word size, byte order and machine of this very program */
+    bool is_native; /* word size, byte order and machine of this very program */
     bool
         is_twin; /* a 32-bit program of this machine: it has another loader, and needs another shim */
     bool has_loader; /* it is started by a dynamic loader, which takes preloaded objects */

@@ -12,8 +12,8 @@ enum { SCRATCH = TEL_SPAWN_SCRATCH };
 static int spawn(const struct context *context, const struct tel_claim *claim, const char *program,
                  struct tel_error *err)
 {
-    struct tel_spawn request = {
-        program, &context->env, &context->dir, context->file.path, claim, {0}};
+    struct tel_spawn request = {program, &context->env, &context->dir, context->file.path, claim,
+                                {0}};
     char *scratch = tel_sys_map(SCRATCH);
     int status;
 

@@ -6,9 +6,9 @@
 #define MS INT64_C(1000000)
 
 static const int64_t delays[TEL_WORKS] = {
-    [TEL_WORK_STARTS] = 20 * MS,  [TEL_WORK_FOLD] = 50 * MS,    [TEL_WORK_SETTLE] = 10 * MS,
-    [TEL_WORK_RETRY] = 1000 * MS, [TEL_WORK_SYNC] = 800 * MS,   [TEL_WORK_ROOM] = 20 * MS,
-    [TEL_WORK_CARE] = 300 * MS,   [TEL_WORK_LOOK] = 2000 * MS,  [TEL_WORK_ADOPT] = 1000 * MS,
+    [TEL_WORK_STARTS] = 20 * MS,  [TEL_WORK_FOLD] = 50 * MS,   [TEL_WORK_SETTLE] = 10 * MS,
+    [TEL_WORK_RETRY] = 1000 * MS, [TEL_WORK_SYNC] = 800 * MS,  [TEL_WORK_ROOM] = 20 * MS,
+    [TEL_WORK_CARE] = 300 * MS,   [TEL_WORK_LOOK] = 2000 * MS, [TEL_WORK_ADOPT] = 1000 * MS,
 };
 
 int64_t tel_agenda_delay_ns(enum tel_work work)

@@ -456,7 +456,8 @@ static int flush(telemetry_client *client, int timeout_ms, struct tel_error *err
     if (status < 0)
         return status;
     tel_message_init(&message, TEL_REQUEST_SYNC, TEL_STR_NONE);
-    answer = tel_proto_ask(&client->recorder->dir, &message, TEL_STR_NONE, timeout_ms < 0 ? 0 : timeout_ms);
+    answer = tel_proto_ask(&client->recorder->dir, &message, TEL_STR_NONE,
+                           timeout_ms < 0 ? 0 : timeout_ms);
     if (answer == TEL_ANSWER_DONE)
         return 0;
     if (answer == -ETIMEDOUT || answer == -EAGAIN)

@@ -31,7 +31,7 @@ struct telemetry_client {
 
     struct tel_event_file events;
     pthread_mutex_t fold_lock;
-    struct tel_fold *fold; /* for when there is no collector */
+    struct tel_fold *fold;        /* for when there is no collector */
     struct tel_kept_fd fold_mark; /* opened just before, and closed by who closes the fold's */
 
     atomic_uint generation; /* which fork: a run of another one is another process's */
@@ -50,7 +50,7 @@ struct telemetry_run {
     pthread_mutex_t lock;   /* of what follows */
     struct tel_mailbox box; /* open from the first value on */
     struct tel_kept_fd box_fd;
-    char *unsaid;           /* values that the disk did not take */
+    char *unsaid; /* values that the disk did not take */
     size_t unsaid_len;
     struct tel_journal_pos start;
     bool in_journal;

@@ -228,7 +228,8 @@ static void leave_site(const struct tel_datadir *dir)
     char text[TEL_SITE_PATH_MAX];
 
     tel_boot_id(boot_id);
-    snprintf(text, sizeof text, "%llu %d %s", (unsigned long long)tel_pid_namespace(), (int)getpid(), boot_id);
+    snprintf(text, sizeof text, "%llu %d %s", (unsigned long long)tel_pid_namespace(),
+             (int)getpid(), boot_id);
     if (path != NULL && boot_id[0] != '\0' && (unlink(path) == 0 || errno == ENOENT))
         (void)!symlink(text, path);
 }

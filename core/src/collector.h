@@ -11,8 +11,8 @@ struct tel_collector_options {
     const struct tel_datadir *dir; /* borrowed */
     struct tel_claim claim;        /* taken over */
     enum tel_exit_source exit_source;
-    bool stay;                     /* serve until SIGTERM or SIGINT, even with nothing to do */
-    const char *poster;            /* the program that posts runs; borrowed, NULL: there is none */
+    bool stay;                /* serve until SIGTERM or SIGINT, even with nothing to do */
+    const char *poster;       /* the program that posts runs; borrowed, NULL: there is none */
     struct tel_target target; /* where runs go that say nothing of it; borrowed, may have no url */
 };
 

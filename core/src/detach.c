@@ -81,7 +81,7 @@ static void raise_descriptor_limit(void)
 
 static void reset_limits(void)
 {
-    static const int resources[] = {RLIMIT_AS,    RLIMIT_CPU,   RLIMIT_DATA, RLIMIT_FSIZE,
+    static const int resources[] = {RLIMIT_AS,    RLIMIT_CPU,   RLIMIT_DATA,      RLIMIT_FSIZE,
                                     RLIMIT_NPROC, RLIMIT_STACK, RLIMIT_SIGPENDING};
 
     for (size_t i = 0; i < sizeof resources / sizeof resources[0]; i++)

@@ -56,8 +56,7 @@ static void remove_gone(const struct tel_datadir *dir, DIR *run, const struct te
     for (struct dirent *entry = readdir(run); entry != NULL; entry = readdir(run)) {
         const uint64_t pid_ns = namespace_in(entry->d_name, dir->uid);
 
-        if (pid_ns != 0 && !tel_namespaces_has(seen, pid_ns) &&
-            !is_held(dirfd(run), entry->d_name))
+        if (pid_ns != 0 && !tel_namespaces_has(seen, pid_ns) && !is_held(dirfd(run), entry->d_name))
             remove_set(dirfd(run), entry->d_name);
     }
 }

@@ -7,14 +7,14 @@
 #include <sys/types.h>
 
 struct tel_live_run {
-    struct tel_live_run *next;   /* in the table's chain */
-    struct tel_live_run *queued; /* in the list of ended runs that are not settled yet */
+    struct tel_live_run *next;    /* in the table's chain */
+    struct tel_live_run *queued;  /* in the list of ended runs that are not settled yet */
     struct tel_journal_pos start; /* where a line of the run lies, or shortly before */
-    int64_t added_boot_ns;       /* watched since */
-    int64_t ended_boot_ns;       /* when the end was noticed; 0 while it runs */
-    int64_t late_ns; /* by how much that may be later than the end; INT64_MAX: never seen alive */
-    uint64_t identity;           /* of its process; where that is its pid, as long as it lives */
-    int pidfd;                   /* owned */
+    int64_t added_boot_ns;        /* watched since */
+    int64_t ended_boot_ns;        /* when the end was noticed; 0 while it runs */
+    int64_t late_ns;   /* by how much that may be later than the end; INT64_MAX: never seen alive */
+    uint64_t identity; /* of its process; where that is its pid, as long as it lives */
+    int pidfd;         /* owned */
     char run_id[];
 };
 

@@ -32,8 +32,7 @@ static bool get_own_handle(int pidfd, union pidfs_handle *handle)
     int mount;
 
     handle->head.handle_bytes = sizeof inode;
-    return inode != 0 &&
-           name_to_handle_at(pidfd, "", &handle->head, &mount, AT_EMPTY_PATH) == 0 &&
+    return inode != 0 && name_to_handle_at(pidfd, "", &handle->head, &mount, AT_EMPTY_PATH) == 0 &&
            handle->head.handle_bytes == sizeof inode &&
            memcmp(handle->head.f_handle, &inode, sizeof inode) == 0;
 }

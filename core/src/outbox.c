@@ -64,16 +64,16 @@ struct tel_outbox {
     int fd;
     bool ready;
     int64_t retired_at; /* it is to have left by then; 0: it is not told to */
-    unsigned deaths; /* of posters in a row that reported nothing */
+    unsigned deaths;    /* of posters in a row that reported nothing */
     struct tel_error trouble;
     /* What it has: ids, "" for a free place. */
     char given[WINDOW][TEL_RUN_ID_MAX];
     int given_count;
     int64_t given_in_all;
-    bool more;  /* than it could be given */
+    bool more;        /* than it could be given */
     unsigned awaited; /* looks in a row that found a run of which the last word is awaited */
     struct tel_journal_pos seen; /* the journal's end before the last look */
-    bool fresh; /* runs have ended since its targets rest */
+    bool fresh;                  /* runs have ended since its targets rest */
     int64_t look_at;
     int64_t idle_since;
 };

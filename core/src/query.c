@@ -549,8 +549,7 @@ static int count_by_status(struct tel_query *query, struct tel_query_counts *cou
     return 0;
 }
 
-int tel_query_count(struct tel_query *query, struct tel_query_counts *counts,
-                    struct tel_error *err)
+int tel_query_count(struct tel_query *query, struct tel_query_counts *counts, struct tel_error *err)
 {
     struct tel_query_counts found = {0};
     int status = query->has_run_table ? count_by_status(query, &found, err) : 0;

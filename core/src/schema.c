@@ -35,7 +35,7 @@ static const struct {
     {TEL_RUN_AGENT_OWNER, "TEXT"},
     {TEL_RUN_JOB_TYPE, "TEXT"},
     {TEL_RUN_TRIGGER_TYPE,
-        "TEXT CHECK (trigger_type IN ('cli', 'web', 'scheduler', 'mcp', 'manual'))"},
+     "TEXT CHECK (trigger_type IN ('cli', 'web', 'scheduler', 'mcp', 'manual'))"},
     {TEL_RUN_START_TIME, "TEXT NOT NULL"},
     {TEL_RUN_END_TIME, "TEXT"},
     {TEL_RUN_STATUS, "TEXT CHECK (status IN ('running', 'success', 'failed', 'partial'))"},
@@ -136,8 +136,8 @@ static struct table process_table(struct column memory[COLUMNS_MAX])
 
     memory[count++] = (struct column){"run_id", "TEXT PRIMARY KEY"};
     for (int i = 0; i < TEL_PROC_FIELDS; i++)
-        memory[count++] =
-            (struct column){tel_field_name(&tel_process_fields[i]).ptr, declaration_of(&tel_process_fields[i])};
+        memory[count++] = (struct column){tel_field_name(&tel_process_fields[i]).ptr,
+                                          declaration_of(&tel_process_fields[i])};
     memory[count++] = (struct column){"journal_date", "INTEGER"};
     memory[count++] = (struct column){"journal_offset", "INTEGER"};
     memory[count++] = (struct column){"journal_length", "INTEGER"};

@@ -36,8 +36,7 @@ static int read_line(const struct tel_settler *settler, struct tel_str run_id,
                      struct tel_journal_pos *pos, struct tel_buf *memory, struct tel_runline *line)
 {
     struct tel_str text;
-    int status =
-        tel_journal_find(settler->dir->raw, run_id, pos, memory, &text, NULL, NULL);
+    int status = tel_journal_find(settler->dir->raw, run_id, pos, memory, &text, NULL, NULL);
 
     if (status < 0)
         return status;
@@ -203,8 +202,7 @@ static enum tel_settled settle_ended(const struct tel_settler *settler,
 {
     const struct tel_str run_id = tel_str_from(run->run_id);
     struct tel_ending ending = {.source = TEL_END_INFERRED};
-    enum tel_exit_answer answer =
-        tel_exit_status(settler->source, run->pidfd, &ending.wait_status);
+    enum tel_exit_answer answer = tel_exit_status(settler->source, run->pidfd, &ending.wait_status);
 
     if (answer == TEL_EXIT_RUNNING || (answer == TEL_EXIT_ZOMBIE && patience == TEL_PATIENT))
         return TEL_SETTLE_LATER;
@@ -227,14 +225,14 @@ static enum tel_settled settle_ended(const struct tel_settler *settler,
     return write_or_retry(settler, run_id, &state->last_line, &ending, run);
 }
 
-enum tel_settled tel_settle_ended(const struct tel_settler *settler,
-                                  const struct tel_live_run *run, enum tel_patience patience)
+enum tel_settled tel_settle_ended(const struct tel_settler *settler, const struct tel_live_run *run,
+                                  enum tel_patience patience)
 {
     struct tel_run_state state = {0};
     const enum tel_settled settled = settle_ended(settler, run, patience, &state);
 
-    return take_in(settler, tel_str_from(run->run_id),
-                   state.found ? &state.last_line : &run->start, settled);
+    return take_in(settler, tel_str_from(run->run_id), state.found ? &state.last_line : &run->start,
+                   settled);
 }
 
 enum tel_settled tel_settle_lost(const struct tel_settler *settler, struct tel_str run_id,

@@ -11,7 +11,8 @@ struct tel_settler {
     const struct tel_datadir *dir; /* borrowed */
     struct tel_fold *fold;         /* borrowed */
     enum tel_exit_source source;
-    bool up_to_date; /* the last pass of fold has succeeded; else runs are looked up in the journal */
+    bool
+        up_to_date; /* the last pass of fold has succeeded; else runs are looked up in the journal */
 };
 
 enum tel_settled {
@@ -29,8 +30,8 @@ enum tel_patience {
 
 /* A watched run whose process has ended. Its end time stays null when it is not known to the second:
  * the collector was stopped, or came later. */
-enum tel_settled tel_settle_ended(const struct tel_settler *settler,
-                                  const struct tel_live_run *run, enum tel_patience patience);
+enum tel_settled tel_settle_ended(const struct tel_settler *settler, const struct tel_live_run *run,
+                                  enum tel_patience patience);
 
 /* A run that is marked running although its process is gone and nobody watched it. why is joined to
  * "ended without a trace". */

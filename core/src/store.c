@@ -15,19 +15,21 @@ static const char *const statement_texts[TEL_STATEMENTS] = {
     [TEL_STATEMENT_COMMIT] = "COMMIT",
     [TEL_STATEMENT_CURSOR_GET] =
         "SELECT inode, born_ns, offset, bad_lines FROM fold_cursor WHERE journal_date = ?",
-    [TEL_STATEMENT_CURSOR_PUT] = "INSERT INTO fold_cursor (journal_date, inode, born_ns, offset, bad_lines)"
-                   " VALUES (?, ?, ?, ?, ?) ON CONFLICT (journal_date) DO UPDATE SET"
-                   " inode = excluded.inode, born_ns = excluded.born_ns, offset = excluded.offset,"
-                   " bad_lines = excluded.bad_lines",
+    [TEL_STATEMENT_CURSOR_PUT] =
+        "INSERT INTO fold_cursor (journal_date, inode, born_ns, offset, bad_lines)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT (journal_date) DO UPDATE SET"
+        " inode = excluded.inode, born_ns = excluded.born_ns, offset = excluded.offset,"
+        " bad_lines = excluded.bad_lines",
     [TEL_STATEMENT_CURSOR_FORGET] = "DELETE FROM fold_cursor WHERE journal_date >= ?",
     [TEL_STATEMENT_RUN_STATE] = "SELECT r.status, p.exit_code, p.signal, p.end_source,"
-                  " p.journal_date, p.journal_offset, p.journal_length, p.scope"
-                  " FROM agent_runs r LEFT JOIN run_process p ON p.run_id = r.run_id"
-                  " WHERE r.run_id = ?",
-    [TEL_STATEMENT_PUT_COMMIT] = "INSERT INTO commits (commit_hash, run_id, agent_name, repo, branch,"
-                   " commit_date, author, message, files_changed, insertions, deletions, created_at)"
-                   " VALUES (?1, ?2, (SELECT agent_name FROM agent_runs WHERE run_id = ?2),"
-                   " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, datetime(?11)) ON CONFLICT DO NOTHING",
+                                " p.journal_date, p.journal_offset, p.journal_length, p.scope"
+                                " FROM agent_runs r LEFT JOIN run_process p ON p.run_id = r.run_id"
+                                " WHERE r.run_id = ?",
+    [TEL_STATEMENT_PUT_COMMIT] =
+        "INSERT INTO commits (commit_hash, run_id, agent_name, repo, branch,"
+        " commit_date, author, message, files_changed, insertions, deletions, created_at)"
+        " VALUES (?1, ?2, (SELECT agent_name FROM agent_runs WHERE run_id = ?2),"
+        " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, datetime(?11)) ON CONFLICT DO NOTHING",
     [TEL_STATEMENT_PRIME] = "UPDATE fold_prime SET count = count + 1 WHERE id = 1",
 };
 
@@ -41,7 +43,7 @@ static const char running_text[] =
 /* --- statements --------------------------------------------------------------------------------- */
 
 int tel_store_statement(struct tel_store *store, enum tel_statement which, sqlite3_stmt **out,
-                         struct tel_error *err)
+                        struct tel_error *err)
 {
     int status = 0;
 

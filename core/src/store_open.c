@@ -17,8 +17,9 @@ enum { NS_PER_MS = 1000 * 1000, RETRY_NS = 2 * NS_PER_MS, OPEN_TRIES = 3 };
 /* Once for each connection. The page cache need not hold the database: a fold in order of time
  * touches the same few pages again and again; what is changed stays in it until the commit
  * (wal_writer.h). */
-static const char settings[] = "PRAGMA synchronous = NORMAL; PRAGMA ignore_check_constraints = ON; PRAGMA cache_size = -8192;"
-                               "PRAGMA cache_spill = OFF; PRAGMA temp_store = MEMORY";
+static const char settings[] =
+    "PRAGMA synchronous = NORMAL; PRAGMA ignore_check_constraints = ON; PRAGMA cache_size = -8192;"
+    "PRAGMA cache_spill = OFF; PRAGMA temp_store = MEMORY";
 
 static const char *const suffixes[TEL_STORE_FILES] = {"", "-wal", "-shm"};
 

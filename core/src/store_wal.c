@@ -24,8 +24,7 @@ int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct
 
     if (status < 0)
         return status;
-    rc =
-        sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
+    rc = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
 
     if (rc != SQLITE_OK)
         return tel_db_fail(err, store->db, rc);

@@ -16,7 +16,7 @@ struct tel_upkeep {
     struct tel_janitor *janitor;
     int64_t fold_began_ns; /* of the last pass, CLOCK_BOOTTIME */
     uint64_t copied;       /* bytes of the WAL that the janitor has been asked to copy */
-    bool is_lost; /* a fold, or a look, has found the directory to be another's */
+    bool is_lost;          /* a fold, or a look, has found the directory to be another's */
 };
 
 /* Upkeep of what dir, claim and agenda name. The database is not opened yet. 0 or negative; it has to be

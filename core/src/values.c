@@ -56,7 +56,8 @@ static void put_name(struct tel_buf *line, int field)
 
 static int refuse(struct tel_error *err, int field, const char *wanted)
 {
-    return tel_fail(err, TEL_ERR_INVALID, tel_field_name(&tel_run_fields[field]).ptr, " takes ", wanted, NULL);
+    return tel_fail(err, TEL_ERR_INVALID, tel_field_name(&tel_run_fields[field]).ptr, " takes ",
+                    wanted, NULL);
 }
 
 static int check_text(int field, struct tel_str text, struct tel_error *err)

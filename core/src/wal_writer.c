@@ -134,7 +134,8 @@ void tel_wal_writer_extend(sqlite3 *db)
 
     if (log == NULL || log->end == 0)
         return;
-    for (sqlite3_int64 at = size_of(log); at < log->end + ROOM_MAX && rc == SQLITE_OK; at += PAGE_MAX)
+    for (sqlite3_int64 at = size_of(log); at < log->end + ROOM_MAX && rc == SQLITE_OK;
+         at += PAGE_MAX)
         rc = write_through(log, zeros, PAGE_MAX, at);
 }
 

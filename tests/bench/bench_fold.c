@@ -293,7 +293,8 @@ static void fold_singly(const struct tel_datadir *dir, uint64_t runs)
         append(&writer, &run);
         *(i % 2 == 0 ? &insert[i / 2] : &update[i / 2]) = timed_pass(fold);
         nothing[i] = timed_pass(fold);
-        if (i % 500 == 499 && tel_store_checkpoint(tel_fold_store(fold, &err), TEL_WAL_KEEP, &err) < 0)
+        if (i % 500 == 499 &&
+            tel_store_checkpoint(tel_fold_store(fold, &err), TEL_WAL_KEEP, &err) < 0)
             fail("checkpoint", &err);
     }
     print_times("start and end at once", insert, runs / 2);

@@ -114,16 +114,17 @@ Test(bad_input, a_hundred_thousand_control_characters)
 
     for (size_t i = 0; i < sizeof controls - 1; i++)
         controls[i] = (char)(1 + i % 31);
-    env = shim_env_and(base_dir(), LIST(text("TELEMETRY_JOB_NAME=%s", controls),
-                                        text("TELEMETRY_INPUT_SUMMARY=%s", controls),
-                                        text("TELEMETRY_AGENT_NAME=%s", controls),
-                                        text("OTHER=%s", controls)));
+    env = shim_env_and(base_dir(),
+                       LIST(text("TELEMETRY_JOB_NAME=%s", controls),
+                            text("TELEMETRY_INPUT_SUMMARY=%s", controls),
+                            text("TELEMETRY_AGENT_NAME=%s", controls), text("OTHER=%s", controls)));
     result = run(LIST("/bin/sh", "-c", "echo out; echo err >&2; exit 3", controls, controls), env);
     cr_expect_eq(result.status, 3);
     cr_expect_str_eq(result.out, "out\n");
     cr_expect_str_eq(result.err, "err\n");
-    cr_expect_str_eq(run_value(base_dir(), "error_summary, length(job_type), length(input_summary)"),
-                     "exit code 3|4096|4096");
+    cr_expect_str_eq(
+        run_value(base_dir(), "error_summary, length(job_type), length(input_summary)"),
+        "exit code 3|4096|4096");
     cr_expect_eq(lines(), 2);
 }
 
@@ -170,8 +171,9 @@ Test(bad_input, bases_that_cannot_be)
 
 Test(bad_input, names_that_need_care)
 {
-    static const char *const names[] = {"a b", "quote'\"s", "new\nline", "100%s", "-rf", "\xff\xfe",
-                                        "\xc3\xa4\xf0\x9f\x98\x80", "a:b", "?x=1#y", "*"};
+    static const char *const names[] = {
+        "a b", "quote'\"s", "new\nline", "100%s", "-rf", "\xff\xfe", "\xc3\xa4\xf0\x9f\x98\x80",
+        "a:b", "?x=1#y",    "*"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *base = text("%s/%s", test_dir(), names[i]);
@@ -314,16 +316,16 @@ Test(bad_input, stale_sockets_and_locks)
     end_collectors(base_dir(), SIGKILL);
     cr_assert(file_exists(run_file(".lock")) && file_exists(run_file(".start")));
     expect_undisturbed(shim_env(base_dir()), "stale sockets");
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(status = 'failed') FROM agent_runs"),
-                     "2|1");
+    cr_expect_str_eq(
+        sql_text(base_dir(), "SELECT count(*), sum(status = 'failed') FROM agent_runs"), "2|1");
 
     end_collectors(base_dir(), SIGTERM);
     write_file(run_file(".start"), "no socket", 0600);
     write_file(run_file(".request"), "no socket", 0600);
     write_file(run_file(".lock"), "4711\n", 0600);
     expect_undisturbed(shim_env(base_dir()), "files instead of sockets");
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(status = 'failed') FROM agent_runs"),
-                     "3|2");
+    cr_expect_str_eq(
+        sql_text(base_dir(), "SELECT count(*), sum(status = 'failed') FROM agent_runs"), "3|2");
 }
 
 Test(bad_input, directories_instead_of_sockets)
@@ -341,8 +343,8 @@ Test(bad_input, directories_instead_of_sockets)
     }
     cr_expect_eq(lines(), 12);
     cr_assert_eq(telemetry("sync").status, 0);
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(status = 'failed') FROM agent_runs"),
-                     "6|3");
+    cr_expect_str_eq(
+        sql_text(base_dir(), "SELECT count(*), sum(status = 'failed') FROM agent_runs"), "6|3");
 }
 
 /* Somebody holds the lock and never listens. */
@@ -359,8 +361,8 @@ Test(bad_input, a_lock_that_somebody_else_holds)
     close(fd);
     cr_expect_eq(lines(), 4);
     cr_assert_eq(telemetry("sync").status, 0);
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(status = 'failed') FROM agent_runs"),
-                     "2|1");
+    cr_expect_str_eq(
+        sql_text(base_dir(), "SELECT count(*), sum(status = 'failed') FROM agent_runs"), "2|1");
 }
 
 /* --- collectors that are none ------------------------------------------------------------------------------- */
@@ -368,8 +370,8 @@ Test(bad_input, a_lock_that_somebody_else_holds)
 Test(bad_input, programs_that_are_no_collector)
 {
     const char *script = text("%s/hang", test_dir());
-    const char *programs[] = {"/nonexistent", "/", "/bin/false", "/bin/true", "relative", "off",
-                              test_dir(), "/etc/passwd"};
+    const char *programs[] = {"/nonexistent", "/",   "/bin/false", "/bin/true",
+                              "relative",     "off", test_dir(),   "/etc/passwd"};
 
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
         expect_undisturbed(
@@ -383,10 +385,12 @@ Test(bad_input, programs_that_are_no_collector)
                        script);
     cr_assert(file_appears(text("%s/pid", test_dir())));
     cr_expect_eq(lines(), 18);
-    cr_assert_eq(run(LIST("/bin/sh", "-c", text("kill -9 $(cat %s/pid)", test_dir())), NULL).status, 0);
+    cr_assert_eq(run(LIST("/bin/sh", "-c", text("kill -9 $(cat %s/pid)", test_dir())), NULL).status,
+                 0);
     cr_assert_eq(telemetry("sync").status, 0);
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(error_summary = 'exit code 3') FROM "
-                                          "agent_runs"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT count(*), sum(error_summary = 'exit code 3') FROM "
+                              "agent_runs"),
                      "9|9");
 }
 
@@ -446,8 +450,9 @@ static void expect_rebuilt(const char *rows_before, const char *what)
     cr_assert_eq(telemetry("sync").status, 0, "%s", what);
     cr_expect_not_null(strstr(files_in_db(), "telemetry.sqlite.corrupt-20"), "%s: %s", what,
                        files_in_db());
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*) FROM agent_runs WHERE error_summary = 'exit "
-                                          "code 3'"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT count(*) FROM agent_runs WHERE error_summary = 'exit "
+                              "code 3'"),
                      rows_before, "%s", what);
     cr_expect_str_eq(sql_text(base_dir(), "PRAGMA integrity_check"), "ok", "%s", what);
 }
@@ -566,7 +571,8 @@ Test(bad_input, a_directory_where_the_databases_log_should_be)
         result = run(LIST(cli_path(), "doctor"), shim_env_and(base, LIST("LD_PRELOAD=")));
         cr_expect(contains(result.out, path), "%s%s", result.out, result.err);
         cr_assert_eq(rmdir(path), 0);
-        cr_expect_eq(run(LIST(cli_path(), "sync"), shim_env_and(base, LIST("LD_PRELOAD="))).status, 0);
+        cr_expect_eq(run(LIST(cli_path(), "sync"), shim_env_and(base, LIST("LD_PRELOAD="))).status,
+                     0);
         cr_expect_str_eq(run_value(base, "error_summary"), "exit code 3");
     }
 }
@@ -586,8 +592,8 @@ Test(bad_input, nonsense_in_the_journal)
     cr_assert_eq(write(fd, "\0\0\0\n\n\n\xff\n{}\n{\"run_id\": 5}\n{\"torn", 31), 31);
     close(fd);
     expect_undisturbed(shim_env(base_dir()), "nonsense before it");
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(status = 'failed') FROM agent_runs"),
-                     "2|1");
+    cr_expect_str_eq(
+        sql_text(base_dir(), "SELECT count(*), sum(status = 'failed') FROM agent_runs"), "2|1");
 }
 
 /* --- disks --------------------------------------------------------------------------------------------------------- */
@@ -649,8 +655,9 @@ Test(bad_input, a_full_disk)
     usleep(300000); /* for the collector to see its end, long before its start line is written */
     cr_assert_eq(unlink(text("%s/filler", base_dir())), 0);
     cr_assert(all_ended(base_dir(), 7));
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT error_summary, count(*) FROM agent_runs GROUP BY 1 "
-                                          "ORDER BY 1"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT error_summary, count(*) FROM agent_runs GROUP BY 1 "
+                              "ORDER BY 1"),
                      "|1\nexit code 3|5\nkilled by SIGKILL (9)|1");
     cr_expect_str_eq(sql_text(base_dir(), "PRAGMA integrity_check"), "ok");
     unmount_base();
@@ -668,8 +675,9 @@ Test(bad_input, a_full_disk_and_no_collector)
     cr_assert_eq(unlink(text("%s/filler", base_dir())), 0);
     expect_undisturbed(shim_env(base_dir()), "room again");
     cr_assert_eq(telemetry("sync").status, 0);
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT error_summary FROM agent_runs ORDER BY start_time "
-                                          "DESC LIMIT 1"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT error_summary FROM agent_runs ORDER BY start_time "
+                              "DESC LIMIT 1"),
                      "exit code 3");
     cr_expect_str_eq(sql_text(base_dir(), "PRAGMA integrity_check"), "ok");
     unmount_base();

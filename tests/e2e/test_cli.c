@@ -52,7 +52,7 @@ Test(cli, version_and_help)
 
 Test(cli, every_command_has_help_with_an_example)
 {
-    static const char *const commands[] = {"exec", "runs", "show", "event", "set", "add",
+    static const char *const commands[] = {"exec",   "runs",   "show", "event",   "set",   "add",
                                            "status", "commit", "sync", "collect", "doctor"};
 
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {

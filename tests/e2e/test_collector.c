@@ -34,7 +34,8 @@ static int sockets_of(const char *base)
     if (run == NULL)
         return 0;
     for (struct dirent *entry = readdir(run); entry != NULL; entry = readdir(run))
-        count += strstr(entry->d_name, ".start") != NULL || strstr(entry->d_name, ".request") != NULL;
+        count +=
+            strstr(entry->d_name, ".start") != NULL || strstr(entry->d_name, ".request") != NULL;
     closedir(run);
     return count;
 }
@@ -66,11 +67,12 @@ Test(collector, leaves_what_programs_need_not_look_up)
     make_place(&dir, base_dir());
     cr_assert_not_null(tel_site_path(path, &dir));
     cr_assert_gt(readlink(path, site, sizeof site - 1), 0, "%s", path);
-    cr_expect_str_eq(site, text("%llu %d %s", (unsigned long long)here.pid_ns, (int)collector_of(base_dir()),
-                                here.boot_id));
+    cr_expect_str_eq(site, text("%llu %d %s", (unsigned long long)here.pid_ns,
+                                (int)collector_of(base_dir()), here.boot_id));
     cr_assert_eq(record("/bin/true").status, 0); /* finds it there */
     cr_expect_str_eq(run_value(base_dir(), "DISTINCT boot_id"), here.boot_id);
-    cr_expect_str_eq(run_value(base_dir(), "DISTINCT pid_ns"), text("%llu", (unsigned long long)here.pid_ns));
+    cr_expect_str_eq(run_value(base_dir(), "DISTINCT pid_ns"),
+                     text("%llu", (unsigned long long)here.pid_ns));
 }
 
 /* A herd of hosts, none of which finds one. */
@@ -90,9 +92,8 @@ Test(collector, only_one_for_many_at_once)
 
 Test(collector, none_when_switched_off)
 {
-    struct run_result result =
-        run(LIST("/bin/sh", "-c", "exit 3"),
-            shim_env_and(base_dir(), LIST("TELEMETRY_COLLECTOR=off")));
+    struct run_result result = run(LIST("/bin/sh", "-c", "exit 3"),
+                                   shim_env_and(base_dir(), LIST("TELEMETRY_COLLECTOR=off")));
 
     cr_assert_eq(result.status, 3);
     cr_expect_eq(collectors_of(base_dir(), NULL, 0), 0);
@@ -230,8 +231,8 @@ Test(collector, detached_from_its_host)
     const char *stat = proc_text(pid, "stat");
 
     cr_assert_eq(sscanf(stat, "%d", &own), 1);
-    cr_assert_eq(sscanf(strrchr(stat, ')') + 4, "%d %d %d %d", &parent, &group, &session, &terminal),
-                 4);
+    cr_assert_eq(
+        sscanf(strrchr(stat, ')') + 4, "%d %d %d %d", &parent, &group, &session, &terminal), 4);
     cr_expect_eq(session, pid, "its own session");
     cr_expect_eq(group, pid);
     cr_expect_eq(terminal, 0);
@@ -309,8 +310,8 @@ Test(collector, can_be_told_to_leave)
 Test(collector, holds_no_pipe_of_its_host)
 {
     struct run_result result =
-        run(LIST("/bin/sh", "-c", "x=$(exec 9>&1; LD_PRELOAD=$1 /bin/echo hello); echo \"got $x\"", "sh",
-                 shim_path()),
+        run(LIST("/bin/sh", "-c", "x=$(exec 9>&1; LD_PRELOAD=$1 /bin/echo hello); echo \"got $x\"",
+                 "sh", shim_path()),
             shim_env_and(base_dir(), LIST("LD_PRELOAD=")));
 
     cr_expect_str_eq(result.out, "got hello\n");
@@ -342,8 +343,9 @@ Test(collector, leaves_when_there_is_nothing_to_do)
     cr_expect(collectors_leave(base_dir()));
     cr_expect_eq(sockets_of(base_dir()), 0);
     cr_assert_eq(record("/bin/sh", "-c", "exit 3").status, 3);
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(status = 'running') FROM agent_runs"),
-                     "2|0", "and comes back");
+    cr_expect_str_eq(
+        sql_text(base_dir(), "SELECT count(*), sum(status = 'running') FROM agent_runs"), "2|0",
+        "and comes back");
 }
 
 /* Longer than its patience: nothing can make this fail but a collector that leaves a live run. */
@@ -454,9 +456,8 @@ Test(collector, a_run_that_ends_while_there_is_none)
 /* It wrote its own end line: that is known, whoever saw it. */
 Test(collector, a_run_that_exits_while_there_is_none)
 {
-    struct program *program =
-        start(&(struct run_options){.argv = LIST("/bin/sh", "-c", "read x < go; exit 6"),
-                                    .env = shim_env(base_dir())});
+    struct program *program = start(&(struct run_options){
+        .argv = LIST("/bin/sh", "-c", "read x < go; exit 6"), .env = shim_env(base_dir())});
     int go;
 
     cr_assert_eq(mkfifo(text("%s/go", test_dir()), 0600), 0);
@@ -517,7 +518,8 @@ Test(collector, when_a_killed_run_has_ended)
     wait_until_watched(base_dir(), program);
     finish_by(program, SIGKILL);
     cr_assert(all_ended(base_dir(), 1));
-    cr_expect_str_eq(run_value(base_dir(), "end_time IS NOT NULL AND duration_ms IS NOT NULL"), "1");
+    cr_expect_str_eq(run_value(base_dir(), "end_time IS NOT NULL AND duration_ms IS NOT NULL"),
+                     "1");
 }
 
 /* --- lost runs ------------------------------------------------------------------------------------------ */
@@ -546,8 +548,9 @@ Test(collector, runs_of_before_the_last_boot)
                              text("%d", getpid()), "pid_ns", self_ns, NULL));
     record("/bin/true");
     cr_assert(all_ended(base_dir(), 3));
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT status, error_summary FROM agent_runs WHERE run_id "
-                                          "LIKE '%-old-%'"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT status, error_summary FROM agent_runs WHERE run_id "
+                              "LIKE '%-old-%'"),
                      "failed|ended without a trace: the machine was restarted meanwhile");
 }
 
@@ -565,8 +568,8 @@ Test(collector, runs_that_are_none_of_its_business)
     record("/bin/true");
     cr_assert(has_running_row(base_dir(), 3));
     cr_expect(collectors_leave(base_dir()), "and waits for none of them");
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*) FROM agent_runs WHERE status = 'running'"),
-                     "3");
+    cr_expect_str_eq(
+        sql_text(base_dir(), "SELECT count(*) FROM agent_runs WHERE status = 'running'"), "3");
     cr_expect_eq(count_of(journal_text(base_dir()), "\n"), 7);
 }
 
@@ -594,8 +597,9 @@ Test(collector, the_directory_deleted_and_made_again)
     cr_assert_eq(collectors_of(base_dir(), pids, 8), 1);
     cr_expect_eq(sockets_of(base_dir()), 2, "the new one's");
     cr_assert_eq(record("/bin/sh", "-c", "exit 3").status, 3);
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*) FROM agent_runs WHERE error_summary = 'exit "
-                                          "code 3'"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT count(*) FROM agent_runs WHERE error_summary = 'exit "
+                              "code 3'"),
                      "1", "it answers");
     cr_expect_eq(collectors_of(base_dir(), NULL, 0), 1);
     finish_by(old_run, SIGKILL);
@@ -626,8 +630,9 @@ Test(collector, a_directory_too_deep_for_a_socket_address)
     program = start_waiting(base);
     cr_assert(has_running_row(base, 1));
     cr_expect_eq(run(LIST("/bin/sh", "-c", "exit 3"), shim_env(base)).status, 3);
-    cr_expect_str_eq(sql_text(base, "SELECT count(*) FROM agent_runs WHERE error_summary = 'exit code "
-                                    "3'"),
+    cr_expect_str_eq(sql_text(base,
+                              "SELECT count(*) FROM agent_runs WHERE error_summary = 'exit code "
+                              "3'"),
                      "1");
     finish_by(program, SIGKILL);
     cr_assert(all_ended(base, 2));
@@ -663,8 +668,9 @@ Test(collector, three_hundred_live_runs, .timeout = 120)
     for (int i = 0; i < MANY; i++)
         finish(programs[i]);
     cr_assert(all_ended(base_dir(), MANY));
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT error_summary, count(*) FROM agent_runs GROUP BY 1 "
-                                          "ORDER BY 1"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT error_summary, count(*) FROM agent_runs GROUP BY 1 "
+                              "ORDER BY 1"),
                      "killed by SIGKILL (9)|150\nkilled by SIGTERM (15)|150");
 }
 
@@ -693,8 +699,9 @@ Test(collector, more_runs_than_descriptors)
     wait_until_watched(base_dir(), programs[MANY - 1]);
     finish_by(programs[MANY - 1], SIGTERM);
     cr_assert(all_ended(base_dir(), MANY));
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT error_summary FROM agent_runs WHERE error_summary "
-                                          "LIKE '%SIGTERM%'"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT error_summary FROM agent_runs WHERE error_summary "
+                              "LIKE '%SIGTERM%'"),
                      "killed by SIGTERM (15)");
     cr_expect_eq(collector_of(base_dir()), collector);
 }
@@ -719,8 +726,9 @@ Test(collector, two_users_in_one_directory)
                      .status,
                  4);
     cr_expect_eq(collectors_of(base_dir(), NULL, 0), 2);
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT error_summary, uid FROM agent_runs JOIN run_process "
-                                          "USING (run_id) ORDER BY 1"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT error_summary, uid FROM agent_runs JOIN run_process "
+                              "USING (run_id) ORDER BY 1"),
                      "exit code 3|0\nexit code 4|65534");
 }
 
@@ -755,8 +763,8 @@ Test(collector, a_host_that_has_unshared_its_pid_namespace)
 
     if (!may_unshare())
         cr_skip_test("a pid namespace: not allowed here");
-    result = run(LIST("unshare", "--pid", "env", text("LD_PRELOAD=%s", shim_path()), "/bin/sh", "-c",
-                      "/bin/echo hello; exit 3"),
+    result = run(LIST("unshare", "--pid", "env", text("LD_PRELOAD=%s", shim_path()), "/bin/sh",
+                      "-c", "/bin/echo hello; exit 3"),
                  shim_env_and(base_dir(), LIST("LD_PRELOAD=")));
     cr_expect_eq(result.status, 3, "%s", result.err);
     cr_expect_str_eq(result.out, "hello\n");
@@ -817,8 +825,9 @@ Test(collector, a_container_that_is_gone)
     cr_assert(wait_until(no_collector_is_there, NULL, 20000));
     record("/bin/true");
     cr_assert(all_ended(base_dir(), 2));
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT error_summary, end_time, duration_ms FROM agent_runs "
-                                          "WHERE agent_name = 'plain'"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT error_summary, end_time, duration_ms FROM agent_runs "
+                              "WHERE agent_name = 'plain'"),
                      "ended without a trace: no collector was there to see it||");
     if (sees_every_namespace())
         cr_expect_eq(files_in_run(), 4, "those of the collector that is there now");

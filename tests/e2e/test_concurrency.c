@@ -123,8 +123,9 @@ Test(concurrency, a_thousand_runs_while_the_collector_is_killed, .timeout = 120)
                                           "GROUP BY 1, 2 ORDER BY 2"),
                      "success||200\nfailed|exit code 1|200\nfailed|exit code 2|200\n"
                      "failed|exit code 3|200\nfailed|exit code 4|200");
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), count(DISTINCT run_id), "
-                                          "sum(end_time IS NULL), sum(duration_ms < 0) FROM agent_runs"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT count(*), count(DISTINCT run_id), "
+                              "sum(end_time IS NULL), sum(duration_ms < 0) FROM agent_runs"),
                      "1000|1000|0|0");
     cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(end_source = 'observed') FROM "
                                           "run_process"),
@@ -144,9 +145,10 @@ Test(concurrency, killed_runs_while_the_collector_is_killed, .timeout = 120)
     stop_killer(killer);
     cr_assert_eq(record("/bin/true").status, 0);
     cr_assert(all_ended(base_dir(), RUNS + 1));
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*) FROM agent_runs WHERE status = 'failed' AND "
-                                          "(error_summary = 'killed by SIGKILL (9)' OR error_summary "
-                                          "LIKE 'ended without a trace%')"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT count(*) FROM agent_runs WHERE status = 'failed' AND "
+                              "(error_summary = 'killed by SIGKILL (9)' OR error_summary "
+                              "LIKE 'ended without a trace%')"),
                      "200");
     cr_expect_str_eq(sql_text(base_dir(), "PRAGMA integrity_check"), "ok");
     cr_expect_eq(count_valid_lines(journal_text(base_dir())), 2 * (RUNS + 1), "one end each");
@@ -158,8 +160,8 @@ Test(concurrency, five_hundred_runs_undisturbed, .timeout = 120)
     enum { RUNS = 500 };
 
     run_many(RUNS, exits, exit_code);
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(status = 'running') FROM agent_runs"),
-                     "500|0");
+    cr_expect_str_eq(
+        sql_text(base_dir(), "SELECT count(*), sum(status = 'running') FROM agent_runs"), "500|0");
     cr_expect_eq(collectors_of(base_dir(), NULL, 0), 1);
     cr_expect_eq(count_valid_lines(journal_text(base_dir())), 2 * RUNS);
 }
@@ -175,7 +177,8 @@ Test(concurrency, several_folds_at_once, .timeout = 120)
         syncs[i] = start(&(struct run_options){
             .argv = LIST("/bin/sh", "-c",
                          text("i=0; while [ $i -lt 30 ]; do %s sync > /dev/null || exit 1; "
-                              "i=$((i+1)); done", cli_path())),
+                              "i=$((i+1)); done",
+                              cli_path())),
             .env = base_env(),
             .timeout_ms = 60000,
         });
@@ -185,7 +188,7 @@ Test(concurrency, several_folds_at_once, .timeout = 120)
 
         cr_expect_eq(result.status, 0, "%s", result.err);
     }
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*), sum(status = 'running') FROM agent_runs"),
-                     "101|0");
+    cr_expect_str_eq(
+        sql_text(base_dir(), "SELECT count(*), sum(status = 'running') FROM agent_runs"), "101|0");
     cr_expect_eq(count_valid_lines(journal_text(base_dir())), 2 * (RUNS + 1));
 }

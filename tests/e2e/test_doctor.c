@@ -628,8 +628,8 @@ static struct run_result doctor_of_file(const char *file, const char *command)
 
 Test(doctor_file, values_and_where_they_come_from)
 {
-    const struct run_result result =
-        doctor_of_file("[defaults]\n\nAGENT_OWNER = me\n[match /opt/*]\nAGENT_OWNER = other\n", NULL);
+    const struct run_result result = doctor_of_file(
+        "[defaults]\n\nAGENT_OWNER = me\n[match /opt/*]\nAGENT_OWNER = other\n", NULL);
 
     assert_well(result);
     cr_expect(contains(line_with(result.out, "  AGENT_OWNER", "me"), text("%s:3\n", conf())), "%s",
@@ -661,22 +661,22 @@ Test(doctor_file, each_bad_line_with_its_number)
                    "ignored");
     assert_problem(doctor_of_file("[match /a]\nTELEMETRY_BASE_DIR = /x\n", NULL), "warn",
                    text("%s:2: ", conf()), "ignored");
-    assert_problem(doctor_of_file("[match agent]\nAGENT_OWNER = x\n", NULL), "warn", "never matches",
-                   "section");
+    assert_problem(doctor_of_file("[match agent]\nAGENT_OWNER = x\n", NULL), "warn",
+                   "never matches", "section");
     assert_problem(doctor_of_file("[defaults]\nTELEMETRY_AUTO_EXCLUDE = /a:sh\n", NULL), "warn",
                    text("(%s:2): 'sh' never matches", conf()), "correct it");
 }
 
 Test(doctor_file, a_value_that_another_one_hides_is_looked_at_all_the_same)
 {
-    assert_problem(run(LIST(cli_path(), "doctor"),
-                       base_env_and(LIST(text("TELEMETRY_CONFIG=%s", conf())))),
-                   "warn", "No such file", "TELEMETRY_CONFIG");
+    assert_problem(
+        run(LIST(cli_path(), "doctor"), base_env_and(LIST(text("TELEMETRY_CONFIG=%s", conf())))),
+        "warn", "No such file", "TELEMETRY_CONFIG");
     write_file(conf(), "[defaults]\nTELEMETRY_AUTO_WAIT_MS = soon\n", 0600);
-    assert_problem(run(LIST(cli_path(), "doctor"),
-                       base_env_and(LIST(text("TELEMETRY_CONFIG=%s", conf()),
-                                         "TELEMETRY_AUTO_WAIT_MS=5"))),
-                   "warn", text("%s:2: ", conf()), "ignored");
+    assert_problem(
+        run(LIST(cli_path(), "doctor"),
+            base_env_and(LIST(text("TELEMETRY_CONFIG=%s", conf()), "TELEMETRY_AUTO_WAIT_MS=5"))),
+        "warn", text("%s:2: ", conf()), "ignored");
 }
 
 Test(doctor_file, files_that_are_not_used)
@@ -707,8 +707,8 @@ Test(doctor_file, what_a_command_would_be_called)
 {
     const struct run_result result =
         doctor_of_file("[defaults]\nTELEMETRY_AUTO_INCLUDE = */true\nTELEMETRY_AUTO = off\n"
-                    "[match */true]\nTELEMETRY_JOB_NAME = named here\nTELEMETRY_AUTO = on\n",
-                    "true");
+                       "[match */true]\nTELEMETRY_JOB_NAME = named here\nTELEMETRY_AUTO = on\n",
+                       "true");
 
     assert_well(result);
     cr_expect(contains(result.out, "is included by '*/true'"), "%s", result.out);

@@ -95,9 +95,10 @@ static const char *expected_row(int wait_status)
 
 static const char *row(const char *base, const char *order)
 {
-    return sql_text(base, text("SELECT status, error_summary, exit_code, signal FROM agent_runs JOIN "
-                               "run_process USING (run_id) ORDER BY start_boot_ns %s LIMIT 1",
-                               order));
+    return sql_text(base,
+                    text("SELECT status, error_summary, exit_code, signal FROM agent_runs JOIN "
+                         "run_process USING (run_id) ORDER BY start_boot_ns %s LIMIT 1",
+                         order));
 }
 
 static const char *source(const char *base)
@@ -138,15 +139,15 @@ static void expect_ending(const struct ending *ending, const char *program, cons
     struct run_result result = run_with(&options);
     const char *expected = expected_row(result.wait_status);
 
-    cr_expect_eq(result.wait_status & ~0x80, ending->wait_status, "%s: the program is undisturbed: %x",
-                 ending->way, result.wait_status);
+    cr_expect_eq(result.wait_status & ~0x80, ending->wait_status,
+                 "%s: the program is undisturbed: %x", ending->way, result.wait_status);
     cr_expect_str_eq(result.err, "", "%s: %s", ending->way, result.err);
     /* A host with threads is not held up at its exit. */
     if (!ending->observed || strstr(ending->way, "thread") != NULL)
         cr_expect(becomes(base, before + 1, expected), "%s", ending->way);
     /* What the shim saw is there already. */
-    cr_expect_str_eq(row(base, "DESC"), expected, "%s: %s, wanted %s", ending->way, row(base, "DESC"),
-                     expected);
+    cr_expect_str_eq(row(base, "DESC"), expected, "%s: %s, wanted %s", ending->way,
+                     row(base, "DESC"), expected);
     cr_expect_str_eq(source(base), ending->observed ? "observed" : "kernel", "%s: %s", ending->way,
                      source(base));
     /* A collector that comes late, on a busy machine, may not know when. */
@@ -190,16 +191,17 @@ Test(endings, no_more_lines_than_needed)
     static const struct {
         const char *way;
         size_t lines;
-    } cases[] = {{"exit", 2}, {"kill", 2}, {"exit_group", 2}, {"quick_exit", 3}, {"atexit-crash", 2}, {"flush-crash", 3}, {"flush-_exit", 3},
-                 {"fork-exit", 2}, {"vfork-failed-exec", 2}};
+    } cases[] = {{"exit", 2},        {"kill", 2},         {"exit_group", 2},
+                 {"quick_exit", 3},  {"atexit-crash", 2}, {"flush-crash", 3},
+                 {"flush-_exit", 3}, {"fork-exit", 2},    {"vfork-failed-exec", 2}};
 
     enum { CASES = sizeof cases / sizeof cases[0] };
     const char *bases[CASES];
 
     need_exit_codes_of_strangers();
     for (int i = 0; i < CASES; i++) {
-        const struct run_options options = options_for(
-            fixture_path("end"), cases[i].way, shim_env(bases[i] = new_base()));
+        const struct run_options options =
+            options_for(fixture_path("end"), cases[i].way, shim_env(bases[i] = new_base()));
 
         run_with(&options);
     }
@@ -242,10 +244,13 @@ Test(endings, interpreters)
 {
     need_exit_codes_of_strangers();
     expect_command(LIST("python3", "-c", "import os; os._exit(4)"), "failed|exit code 4|4|");
-    expect_command(LIST("python3", "-c", "import os; os.abort()"), "failed|killed by SIGABRT (6)||6");
+    expect_command(LIST("python3", "-c", "import os; os.abort()"),
+                   "failed|killed by SIGABRT (6)||6");
     expect_command(LIST("python3", "-c", "raise SystemExit(5)"), "failed|exit code 5|5|");
-    expect_command(LIST("python3", "-c", "import os\nif os.fork() == 0: raise SystemExit(9)\n"
-                                         "os.wait()"), "success||0|");
+    expect_command(LIST("python3", "-c",
+                        "import os\nif os.fork() == 0: raise SystemExit(9)\n"
+                        "os.wait()"),
+                   "success||0|");
     expect_command(LIST("perl", "-e", "exit 7"), "failed|exit code 7|7|");
 }
 
@@ -261,7 +266,8 @@ Test(endings, success_codes)
     need_exit_codes_of_strangers();
     run_with(&options);
     cr_assert(all_ended(base, 1));
-    cr_expect_str_eq(row(base, "DESC"), "success||3|", "the kernel's word by the run's own measure");
+    cr_expect_str_eq(row(base, "DESC"), "success||3|",
+                     "the kernel's word by the run's own measure");
 }
 
 /* --- another libc ------------------------------------------------------------------------------------ */
@@ -269,11 +275,11 @@ Test(endings, success_codes)
 /* musl tells no destructor its exit code: it is the kernel's to tell. */
 Test(endings, musl)
 {
-    static const char *const unheard[] = {"return-0", "return-3", "exit", "thread-exit",
-                                          "handler-exit", "fork-exit", "atexit-exit",
-                                          "main-thread-leaves", "exit-263", "exit-minus-1",
-                                          "fork-_exit", "vfork-failed-exec", "fork-killed",
-                                          "fork-left-behind"};
+    static const char *const unheard[] = {"return-0",     "return-3",           "exit",
+                                          "thread-exit",  "handler-exit",       "fork-exit",
+                                          "atexit-exit",  "main-thread-leaves", "exit-263",
+                                          "exit-minus-1", "fork-_exit",         "vfork-failed-exec",
+                                          "fork-killed",  "fork-left-behind"};
     const char *program = fixture_path("end_musl");
     const char *base = new_base();
     int count = 0;
@@ -314,21 +320,21 @@ Test(endings, of_32_bit_programs)
 static void expect_from_proc(const struct ending *ending)
 {
     const char *base = new_base();
-    const struct run_options options =
-        options_for(fixture_path("end"), ending->way,
-                    shim_env_and(base, LIST("TELEMETRY_EXIT_SOURCE=proc")));
+    const struct run_options options = options_for(
+        fixture_path("end"), ending->way, shim_env_and(base, LIST("TELEMETRY_EXIT_SOURCE=proc")));
     struct program *program = start(&options);
     const char *expected = expected_row(ending->wait_status);
 
     cr_expect(all_ended(base, 1), "%s", ending->way);
     cr_expect_eq(finish(program).wait_status & ~0x80, ending->wait_status, "%s", ending->way);
-    cr_expect_eq(strncmp(row(base, "DESC"), expected, strcspn(expected, "(")), 0, "%s: %s, wanted %s",
-                 ending->way, row(base, "DESC"), expected);
+    cr_expect_eq(strncmp(row(base, "DESC"), expected, strcspn(expected, "(")), 0,
+                 "%s: %s, wanted %s", ending->way, row(base, "DESC"), expected);
 }
 
 Test(endings, by_the_zombie)
 {
-    static const char *const ways[] = {"exit", "_exit", "quick_exit", "exit_group", "abort", "kill"};
+    static const char *const ways[] = {"exit",       "_exit", "quick_exit",
+                                       "exit_group", "abort", "kill"};
 
     for (size_t k = 0; k < sizeof ways / sizeof ways[0]; k++)
         for (int i = 0; i < ENDINGS; i++)

@@ -111,9 +111,10 @@ Test(fate, killed_for_want_of_memory)
                                             .prepare = join_cgroup});
     cr_assert_eq(result.status, 128 + SIGKILL, "%d %s", result.status, result.err);
     cr_assert(all_ended(base_dir(), 2));
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT agent_name, status, error_summary, end_source FROM "
-                                          "agent_runs JOIN run_process USING (run_id) WHERE status <> "
-                                          "'success'"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT agent_name, status, error_summary, end_source FROM "
+                              "agent_runs JOIN run_process USING (run_id) WHERE status <> "
+                              "'success'"),
                      "tail|failed|killed by SIGKILL (9)|kernel");
 }
 
@@ -127,9 +128,9 @@ static bool has_line(void *arg)
 
 static struct program *start_unheard(void)
 {
-    struct program *program = start(&(struct run_options){
-        .argv = LIST(fixture_path("plain")),
-        .env = shim_env_and(base_dir(), LIST("TELEMETRY_COLLECTOR=off"))});
+    struct program *program = start(
+        &(struct run_options){.argv = LIST(fixture_path("plain")),
+                              .env = shim_env_and(base_dir(), LIST("TELEMETRY_COLLECTOR=off"))});
 
     cr_assert(wait_until(has_line, NULL, 20000));
     return program;
@@ -153,8 +154,9 @@ Test(fate, gone_and_unheard_of)
 {
     finish_by(start_unheard(), SIGKILL);
     cr_assert_eq(telemetry("sync").status, 0);
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT status, error_summary, end_time, duration_ms, "
-                                          "end_source FROM agent_runs JOIN run_process USING (run_id)"),
+    cr_expect_str_eq(sql_text(base_dir(),
+                              "SELECT status, error_summary, end_time, duration_ms, "
+                              "end_source FROM agent_runs JOIN run_process USING (run_id)"),
                      "failed|ended without a trace: no collector was there to see it|||inferred");
 }
 
@@ -196,8 +198,9 @@ Test(fate, its_number_is_somebody_elses)
 /* A forked worker of the run has it, with all that the run's memory says, and ends by exit. */
 Test(fate, its_number_is_its_grandchilds)
 {
-    struct run_result result = run_with_numbers("LD_PRELOAD=$1 $4 & run=$!; wait $run; echo \"run $?\"\n"
-                                                "until ! pidof reuse > /dev/null; do sleep 0.1; done");
+    struct run_result result =
+        run_with_numbers("LD_PRELOAD=$1 $4 & run=$!; wait $run; echo \"run $?\"\n"
+                         "until ! pidof reuse > /dev/null; do sleep 0.1; done");
 
     cr_assert_eq(result.status, 0, "%s%s", result.out, result.err);
     cr_expect_eq(count_of(result.out, "the run's number\n"), 1, "%s", result.out);
@@ -243,10 +246,10 @@ Test(fate, other_threads_are_not_held_up_at_exit)
     record("/bin/true");
     collector = collector_of(base_dir());
     kill(collector, SIGSTOP);
-    result = run_with(&(struct run_options){
-        .argv = LIST(fixture_path("end"), "thread-exit"),
-        .env = shim_env_and(base_dir(), LIST("TELEMETRY_AUTO_WAIT_MS=60000")),
-        .timeout_ms = 20000});
+    result = run_with(
+        &(struct run_options){.argv = LIST(fixture_path("end"), "thread-exit"),
+                              .env = shim_env_and(base_dir(), LIST("TELEMETRY_AUTO_WAIT_MS=60000")),
+                              .timeout_ms = 20000});
     cr_expect_eq(result.status, 4);
     kill(collector, SIGCONT);
     cr_assert(all_ended(base_dir(), 2));
@@ -259,8 +262,8 @@ Test(fate, a_foreign_file_at_the_databases_path)
     static const char content[] = "Dear diary, nobody is to touch this.\n";
     const char *path = text("%s/own/notes/diary.txt", test_dir());
     const char *const *env =
-        shim_env_and(text("%s/own", test_dir()), LIST(text("TELEMETRY_DB_PATH=%s", path),
-                                                      "TELEMETRY_AUTO_WAIT_MS=500"));
+        shim_env_and(text("%s/own", test_dir()),
+                     LIST(text("TELEMETRY_DB_PATH=%s", path), "TELEMETRY_AUTO_WAIT_MS=500"));
     struct run_result result;
 
     cr_assert_eq(mkdir(text("%s/own", test_dir()), 0700), 0);
@@ -269,9 +272,9 @@ Test(fate, a_foreign_file_at_the_databases_path)
     result = run(LIST("/bin/sh", "-c", "exit 3"), env);
     cr_expect_eq(result.status, 3);
     cr_expect_str_eq(result.err, "");
-    result = run(LIST(cli_path(), "sync"), shim_env_and(text("%s/own", test_dir()),
-                                                        LIST(text("TELEMETRY_DB_PATH=%s", path),
-                                                             "LD_PRELOAD=")));
+    result = run(LIST(cli_path(), "sync"),
+                 shim_env_and(text("%s/own", test_dir()),
+                              LIST(text("TELEMETRY_DB_PATH=%s", path), "LD_PRELOAD=")));
     cr_expect_eq(result.status, 1);
     cr_expect_not_null(strstr(result.err, "diary.txt"), "%s", result.err);
     cr_expect_str_eq(read_file(path), content);

@@ -66,7 +66,8 @@ Test(rebuild, deleted_while_a_collector_is_there)
     expect_rows_back(before, "with a collector");
     cr_expect_eq(collector_of(base_dir()), collector, "the same one");
     cr_assert_eq(record("/bin/true").status, 0);
-    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*) FROM agent_runs"), "7", "and it goes on");
+    cr_expect_str_eq(sql_text(base_dir(), "SELECT count(*) FROM agent_runs"), "7",
+                     "and it goes on");
 }
 
 Test(rebuild, deleted_while_there_is_none)
@@ -153,8 +154,8 @@ Test(rebuild, again_and_again_while_runs_end)
 /* A run that lives through it is there again, and ends as any other. */
 Test(rebuild, while_a_run_lives)
 {
-    struct program *program = start(&(struct run_options){
-        .argv = LIST(fixture_path("plain")), .env = shim_env(base_dir())});
+    struct program *program = start(
+        &(struct run_options){.argv = LIST(fixture_path("plain")), .env = shim_env(base_dir())});
 
     need_exit_codes_of_strangers();
     cr_assert(sql_becomes(base_dir(), "SELECT status FROM agent_runs", "running"));

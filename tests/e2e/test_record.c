@@ -26,8 +26,7 @@ static const char *rows(const char *columns)
 Test(record, one_row_and_two_lines_right_after_the_exit)
 {
     struct run_result result =
-        run(LIST("/bin/ls", "/"),
-            shim_env_and(base_dir(), LIST("TELEMETRY_JOB_NAME=nightly")));
+        run(LIST("/bin/ls", "/"), shim_env_and(base_dir(), LIST("TELEMETRY_JOB_NAME=nightly")));
 
     cr_assert_eq(result.status, 0, "%s", result.err);
     cr_expect_str_eq(result.err, "");
@@ -35,8 +34,7 @@ Test(record, one_row_and_two_lines_right_after_the_exit)
                                           "length(end_time) FROM agent_runs"),
                      "ls|nightly|success|1|32");
     cr_expect_eq(count_of(journal(), "\n"), 2);
-    cr_expect_str_eq(field_of(last_line_of(journal()), "run_id"),
-                     text("\"%s\"", rows("run_id")));
+    cr_expect_str_eq(field_of(last_line_of(journal()), "run_id"), text("\"%s\"", rows("run_id")));
     cr_expect_str_eq(run_value(base_dir(), "pid"), text("%d", result.pid));
     cr_expect_str_eq(run_value(base_dir(), "exit_code, signal, end_source"), "0||observed");
 }
@@ -57,8 +55,8 @@ Test(record, python_writes_the_same_bytes)
         "    json.loads(json.loads(line)['metrics_json'])\n"
         "print(len(lines))\n";
     struct run_result result =
-        run(LIST("/bin/sh", "-c", "exit 3", "\xff\xc3(", "\x7f\x01\x1b[31m", "\xf0\x9f\x98\x80\"\\/",
-                 "\xed\xa0\x80", "a\tb\nc\r"),
+        run(LIST("/bin/sh", "-c", "exit 3", "\xff\xc3(", "\x7f\x01\x1b[31m",
+                 "\xf0\x9f\x98\x80\"\\/", "\xed\xa0\x80", "a\tb\nc\r"),
             shim_env_and(base_dir(),
                          LIST("TELEMETRY_METRICS_JSON={\"a\": [1.5e3, \"\xc3\xa4\x7f\", null]}",
                               "TELEMETRY_INPUT_SUMMARY=\xe2\x80\xa8\xef\xbf\xbf\xc0\xaf\x7f'",
@@ -89,9 +87,9 @@ Test(record, jq_reads_it)
 Test(record, every_tag)
 {
     static const char *const tags[] = {
-        "agent_name",   "job_type",       "agent_owner", "input_summary", "output_summary",
-        "insight_id",   "product",        "platform",    "product_family", "subdomain",
-        "git_repo",     "git_branch",     "git_run_tag"};
+        "agent_name", "job_type",   "agent_owner", "input_summary",  "output_summary",
+        "insight_id", "product",    "platform",    "product_family", "subdomain",
+        "git_repo",   "git_branch", "git_run_tag"};
     enum { COUNT = sizeof tags / sizeof tags[0] };
 
     run(LIST("/bin/true"),
@@ -162,7 +160,8 @@ Test(record, fifty_commands_are_one_run)
 
 Test(record, what_children_cost_is_the_runs)
 {
-    record("sh", "-c", "/bin/true; dd if=/dev/zero of=/dev/null bs=1M count=2000 2>/dev/null; exit");
+    record("sh", "-c",
+           "/bin/true; dd if=/dev/zero of=/dev/null bs=1M count=2000 2>/dev/null; exit");
     cr_expect_str_eq(run_value(base_dir(),
                                "children_user_ms + children_system_ms > 0, max_rss_kib > 0, "
                                "minor_faults > 0"),
@@ -198,8 +197,8 @@ Test(record, an_exec_with_other_settings)
     const char *other = new_base();
 
     need_exit_codes_of_strangers();
-    cr_assert_eq(record("sh", "-c", text("TELEMETRY_BASE_DIR=%s exec sh -c 'exit 5'", other)).status,
-                 5);
+    cr_assert_eq(
+        record("sh", "-c", text("TELEMETRY_BASE_DIR=%s exec sh -c 'exit 5'", other)).status, 5);
     cr_assert(all_ended(base_dir(), 1));
     cr_expect_str_eq(rows("error_summary"), "exit code 5");
     cr_expect_not(file_exists(other));
@@ -208,19 +207,20 @@ Test(record, an_exec_with_other_settings)
 /* Children know the run they are in, and so does whoever asks. */
 Test(record, children_are_told_of_the_run)
 {
-    struct run_result result = record("sh", "-c", "env | grep ^TELEMETRY_RUN_ | cut -d= -f1 | sort; "
-                                                  "sh -c 'echo $TELEMETRY_RUN_ID'; exit 0");
+    struct run_result result = record("sh", "-c",
+                                      "env | grep ^TELEMETRY_RUN_ | cut -d= -f1 | sort; "
+                                      "sh -c 'echo $TELEMETRY_RUN_ID'; exit 0");
 
-    cr_expect_str_eq(result.out, text("TELEMETRY_RUN_ID\nTELEMETRY_RUN_OWNER\n%s\n", rows("run_id")));
+    cr_expect_str_eq(result.out,
+                     text("TELEMETRY_RUN_ID\nTELEMETRY_RUN_OWNER\n%s\n", rows("run_id")));
     cr_expect_eq(count_of(journal(), "\n"), 2);
 }
 
 /* A shell that a run once started, and that has outlived it. */
 Test(record, a_process_whose_owner_is_gone_is_a_new_run)
 {
-    struct run_result first =
-        run(LIST("sh", "-c", "env | grep ^TELEMETRY_RUN_; exit 0"),
-            shim_env_and(base_dir(), LIST("TELEMETRY_AGENT_NAME=first")));
+    struct run_result first = run(LIST("sh", "-c", "env | grep ^TELEMETRY_RUN_; exit 0"),
+                                  shim_env_and(base_dir(), LIST("TELEMETRY_AGENT_NAME=first")));
     const char *owner = strstr(first.out, "TELEMETRY_RUN_OWNER=");
     const char *id = strstr(first.out, "TELEMETRY_RUN_ID=");
 
@@ -237,7 +237,8 @@ Test(record, a_process_whose_owner_is_gone_is_a_new_run)
 
 Test(record, nonsense_about_the_run_it_is_in)
 {
-    static const char *const nonsense[] = {"2:1:1:1:1:1", "", "x", "2:99999999999:1:1:1:1:1:1:1:1:0:"};
+    static const char *const nonsense[] = {"2:1:1:1:1:1", "", "x",
+                                           "2:99999999999:1:1:1:1:1:1:1:1:0:"};
 
     for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++)
         run(LIST("/bin/true"),
@@ -256,10 +257,9 @@ Test(record, the_kill_switch)
     static const char *const off[] = {"0", "off", "FALSE", "no"};
 
     for (size_t i = 0; i < sizeof off / sizeof off[0]; i++) {
-        struct run_result result =
-            run(LIST("sh", "-c", "echo $TELEMETRY_RUN_ID; exit 3"),
-                shim_env_and(base_dir(), LIST(text("TELEMETRY_AUTO=%s", off[i]),
-                                              "TELEMETRY_DEBUG=1")));
+        struct run_result result = run(
+            LIST("sh", "-c", "echo $TELEMETRY_RUN_ID; exit 3"),
+            shim_env_and(base_dir(), LIST(text("TELEMETRY_AUTO=%s", off[i]), "TELEMETRY_DEBUG=1")));
 
         cr_expect_eq(result.status, 3);
         cr_expect_str_eq(result.out, "\n");
@@ -271,8 +271,7 @@ Test(record, the_kill_switch)
 Test(record, without_waiting)
 {
     need_exit_codes_of_strangers();
-    run(LIST("sh", "-c", "exit 3"),
-        shim_env_and(base_dir(), LIST("TELEMETRY_AUTO_WAIT_MS=0")));
+    run(LIST("sh", "-c", "exit 3"), shim_env_and(base_dir(), LIST("TELEMETRY_AUTO_WAIT_MS=0")));
     cr_expect_eq(count_of(journal(), "\n"), 2, "the line is there at once");
     cr_assert(all_ended(base_dir(), 1));
     cr_expect_str_eq(rows("error_summary"), "exit code 3");
@@ -282,17 +281,16 @@ Test(record, without_waiting)
 Test(record, why_is_said_when_asked)
 {
     const char *log = text("%s/debug.log", test_dir());
-    struct run_result result =
-        run(LIST("sh", "-c", "/bin/true; exit 0"),
-            shim_env_and(base_dir(), LIST("TELEMETRY_DEBUG=1")));
+    struct run_result result = run(LIST("sh", "-c", "/bin/true; exit 0"),
+                                   shim_env_and(base_dir(), LIST("TELEMETRY_DEBUG=1")));
 
     cr_expect_not_null(strstr(result.err, text("telemetry[%d]: recorded as ", result.pid)), "%s",
                        result.err);
     cr_expect_not_null(strstr(result.err, "part of the run"), "%s", result.err);
     cr_expect_str_eq(result.out, "");
 
-    result = run(LIST("/bin/true"),
-                 shim_env_and(base_dir(), LIST(text("TELEMETRY_DEBUG=%s", log))));
+    result =
+        run(LIST("/bin/true"), shim_env_and(base_dir(), LIST(text("TELEMETRY_DEBUG=%s", log))));
     cr_expect_str_eq(result.err, "");
     cr_expect_not_null(strstr(read_file(log), "recorded as "));
 }
@@ -350,8 +348,7 @@ Test(record, journal_and_database_elsewhere)
     end_collectors(base, SIGTERM);
 
     base = text("%s/elsewhere", test_dir());
-    run(LIST("/bin/true"),
-        shim_env_and(base, LIST(text("TELEMETRY_DB_PATH=%s", database))));
+    run(LIST("/bin/true"), shim_env_and(base, LIST(text("TELEMETRY_DB_PATH=%s", database))));
     cr_expect_eq(count_of(journal_text(base), "\n"), 2);
     cr_expect(file_exists(database));
     cr_expect_not(file_exists(text("%s/db/telemetry.sqlite", base)));
@@ -455,10 +452,13 @@ Test(record, python)
     need_exit_codes_of_strangers();
     cr_expect_eq(record("python3", "-c", "import os; os._exit(4)").status, 4);
     cr_expect_eq(record("python3", "-c", "import os; os.abort()").status, 128 + 6);
-    cr_expect_eq(record("python3", "-c", "import subprocess; subprocess.run(['/nonexistent'])")
-                     .status, 1);
-    cr_expect_eq(record("python3", "-c", "import os; os.posix_spawn('/bin/true', ['x'], os.environ);"
-                                         " os.wait()").status, 0);
+    cr_expect_eq(
+        record("python3", "-c", "import subprocess; subprocess.run(['/nonexistent'])").status, 1);
+    cr_expect_eq(record("python3", "-c",
+                        "import os; os.posix_spawn('/bin/true', ['x'], os.environ);"
+                        " os.wait()")
+                     .status,
+                 0);
     cr_assert(all_ended(base_dir(), 4));
     cr_expect_str_eq(rows("substr(error_summary, 1, 22)"),
                      "exit code 4\nkilled by SIGABRT (6)\nexit code 1\n");

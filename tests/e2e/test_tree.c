@@ -92,7 +92,8 @@ Test(tree, the_limit_counts_trees)
     const struct run_result result = tree(LIST("--limit", "1"));
 
     assert_tree(result, "alone\n");
-    assert_tree(tree(LIST("--limit", "1", "--agent", "*st")), "top\n|- first\n`- second\n   `- last\n");
+    assert_tree(tree(LIST("--limit", "1", "--agent", "*st")),
+                "top\n|- first\n`- second\n   `- last\n");
 }
 
 Test(tree, nested_json)

@@ -34,7 +34,8 @@ void resolve_place(struct tel_datadir *dir, const char *const *env)
     struct tel_error err = {0};
 
     tel_config_load(&config, &(struct tel_config_source){.env = &block}, NULL, NULL);
-    cr_assert_eq(tel_datadir_resolve(dir, &config, test_dir(), geteuid(), &err), 0, "%s", err.message);
+    cr_assert_eq(tel_datadir_resolve(dir, &config, test_dir(), geteuid(), &err), 0, "%s",
+                 err.message);
     tel_datadir_name_collector(dir, tel_pid_namespace());
 }
 

@@ -286,9 +286,8 @@ bool all_ended(const char *base, int runs)
 
 const char *run_value(const char *base, const char *column)
 {
-    const char *value =
-        sql_text(base, text("SELECT %s FROM agent_runs LEFT JOIN run_process USING (run_id)",
-                            column));
+    const char *value = sql_text(
+        base, text("SELECT %s FROM agent_runs LEFT JOIN run_process USING (run_id)", column));
 
     return value != NULL ? value : "(no database)";
 }

@@ -48,7 +48,7 @@ struct run_options {
     int columns;                /* > 0: standard output is a terminal of that width */
     void (*prepare)(void *arg); /* called in the child before it executes; may be NULL */
     void *arg;
-    int timeout_ms; /* 0: 30 s. A program that takes longer is killed, the test fails */
+    int timeout_ms;    /* 0: 30 s. A program that takes longer is killed, the test fails */
     bool may_time_out; /* the test does not fail: the result says so */
 };
 

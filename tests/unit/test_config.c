@@ -113,10 +113,10 @@ Test(config, every_variable_lands_in_its_slot)
 
 Test(config, empty_counts_as_unset)
 {
-    const struct tel_config *config =
-        load(LIST("TELEMETRY_BASE_DIR=", "TELEMETRY_AUTO=", "TELEMETRY_AUTO_WAIT_MS=",
-                  "TELEMETRY_FILE_MODE=", "TELEMETRY_TRIGGER_TYPE=", "TELEMETRY_METRICS_JSON=",
-                  "TELEMETRY_SUCCESS_EXIT_CODES=", "TELEMETRY_DURABILITY=", "TELEMETRY_COLLECTOR="));
+    const struct tel_config *config = load(
+        LIST("TELEMETRY_BASE_DIR=", "TELEMETRY_AUTO=", "TELEMETRY_AUTO_WAIT_MS=",
+             "TELEMETRY_FILE_MODE=", "TELEMETRY_TRIGGER_TYPE=", "TELEMETRY_METRICS_JSON=",
+             "TELEMETRY_SUCCESS_EXIT_CODES=", "TELEMETRY_DURABILITY=", "TELEMETRY_COLLECTOR="));
 
     for (int var = 0; var < TEL_VARS; var++)
         cr_expect_null(config->value[var].ptr, "%s", tel_var_name((enum tel_var)var));
@@ -174,8 +174,9 @@ Test(config, the_collector_can_be_switched_off)
 
 Test(config, exit_codes)
 {
-    static const char *const bad[] = {"",    ",",    "1,",      ",1",  "256", "-1", "0 3", "a",
-                                      "0,a", "1,,2", "0x1", "99999999999999999999", NULL};
+    static const char *const bad[] = {"",    ",", "1,",  ",1",   "256", "-1",
+                                      "0 3", "a", "0,a", "1,,2", "0x1", "99999999999999999999",
+                                      NULL};
     uint8_t set[32];
 
     cr_assert(tel_config_parse_codes(TEL_STR(" 0, 3 ,255,\t7"), set));
@@ -229,17 +230,21 @@ struct mode_case {
 Test(config, file_modes)
 {
     static const struct mode_case cases[] = {
-        {"0600", 0600, 0700, false}, {"600", 0600, 0700, false},   {"0640", 0640, 0750, false},
-        {"0660", 0660, 0770, false}, {"0644", 0644, 0755, false},  {"0666", 0666, 0777, false},
-        {"0620", 0620, 0720, false}, {"0602", 0602, 0702, false},  {"0700", 0600, 0700, true},
-        {"0060", 0600, 0700, true},  {"0400", 0600, 0700, true},   {"01600", 0600, 0700, true},
-        {"4600", 0600, 0700, true},  {"0680", 0600, 0700, true},   {"rw", 0600, 0700, true},
-        {"-600", 0600, 0700, true},  {"0x180", 0600, 0700, true},  {"0000600", 0600, 0700, true},
+        {"0600", 0600, 0700, false}, {"600", 0600, 0700, false},
+        {"0640", 0640, 0750, false}, {"0660", 0660, 0770, false},
+        {"0644", 0644, 0755, false}, {"0666", 0666, 0777, false},
+        {"0620", 0620, 0720, false}, {"0602", 0602, 0702, false},
+        {"0700", 0600, 0700, true},  {"0060", 0600, 0700, true},
+        {"0400", 0600, 0700, true},  {"01600", 0600, 0700, true},
+        {"4600", 0600, 0700, true},  {"0680", 0600, 0700, true},
+        {"rw", 0600, 0700, true},    {"-600", 0600, 0700, true},
+        {"0x180", 0600, 0700, true}, {"0000600", 0600, 0700, true},
         {" 600", 0600, 0700, true},  {"37777777600", 0600, 0700, true},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct tel_config *config = load(LIST(text("TELEMETRY_FILE_MODE=%s", cases[i].value)));
+        const struct tel_config *config =
+            load(LIST(text("TELEMETRY_FILE_MODE=%s", cases[i].value)));
 
         cr_expect_eq(config->file_mode, cases[i].file, "%s: %o", cases[i].value, config->file_mode);
         cr_expect_eq(config->dir_mode, cases[i].dir, "%s: %o", cases[i].value, config->dir_mode);
@@ -291,7 +296,8 @@ Test(config, metrics)
 {
     char entry[TEL_METRICS_JSON_MAX + 64] = "TELEMETRY_METRICS_JSON=[";
     const size_t start = strlen(entry) - 1;
-    const struct tel_config *config = load(LIST("TELEMETRY_METRICS_JSON={\"a\": [1, 2.5e3, null]}"));
+    const struct tel_config *config =
+        load(LIST("TELEMETRY_METRICS_JSON={\"a\": [1, 2.5e3, null]}"));
 
     cr_expect_str_eq(view_text(config->value[TEL_VAR_METRICS_JSON]), "{\"a\": [1, 2.5e3, null]}");
     cr_expect_eq(complaints.count, 0);
@@ -365,8 +371,14 @@ Test(config, a_url_that_cannot_be_used_wants_posting_all_the_same)
 
 Test(config, names_that_are_none)
 {
-    static const char *const names[] = {"", "TELEMETRY", "TELEMETRY_AUT", "TELEMETRY_AUTO_",
-                                        "telemetry_auto", "HOM", "TELEMETRY_AUTO ", NULL};
+    static const char *const names[] = {"",
+                                        "TELEMETRY",
+                                        "TELEMETRY_AUT",
+                                        "TELEMETRY_AUTO_",
+                                        "telemetry_auto",
+                                        "HOM",
+                                        "TELEMETRY_AUTO ",
+                                        NULL};
 
     for (int i = 0; names[i] != NULL; i++)
         cr_expect_eq(tel_var_find(tel_str_from(names[i])), TEL_VARS, "%s", names[i]);
@@ -466,9 +478,8 @@ Test(config, lines_that_a_file_cannot_have)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct tel_config *config =
-            load_file(text("[defaults]\nTELEMETRY_PRODUCT=p\n%s\nTELEMETRY_PLATFORM=q\n",
-                           cases[i].line));
+        const struct tel_config *config = load_file(
+            text("[defaults]\nTELEMETRY_PRODUCT=p\n%s\nTELEMETRY_PLATFORM=q\n", cases[i].line));
 
         cr_expect_eq(complaints.count, 1, "%s", cases[i].line);
         cr_expect_eq(complaints.line, 3, "%s", cases[i].line);
@@ -483,9 +494,9 @@ Test(config, lines_that_a_file_cannot_have)
 /* All that takes part in a run has to find its directory, whatever program it is. */
 Test(config, places_are_for_all_programs)
 {
-    static const char *const lines[] = {
-        "TELEMETRY_BASE_DIR = /x", "AGENT_METRICS_DIR = /x", "TELEMETRY_DB_PATH = /x/db/y",
-        "TELEMETRY_NDJSON_DIR = /x", "TELEMETRY_FILE_MODE = 0660", NULL};
+    static const char *const lines[] = {"TELEMETRY_BASE_DIR = /x",     "AGENT_METRICS_DIR = /x",
+                                        "TELEMETRY_DB_PATH = /x/db/y", "TELEMETRY_NDJSON_DIR = /x",
+                                        "TELEMETRY_FILE_MODE = 0660",  NULL};
 
     for (int i = 0; lines[i] != NULL; i++) {
         load_file(text("[match *]\n%s\n", lines[i]));
@@ -516,8 +527,8 @@ Test(config, everything_is_selected_at_first)
 
 Test(config, included_and_excluded)
 {
-    const char *const *lists = LIST("TELEMETRY_AUTO_INCLUDE=/opt/*:*/agent",
-                                    "TELEMETRY_AUTO_EXCLUDE=:*/sh:/opt/secret/*");
+    const char *const *lists =
+        LIST("TELEMETRY_AUTO_INCLUDE=/opt/*:*/agent", "TELEMETRY_AUTO_EXCLUDE=:*/sh:/opt/secret/*");
 
     cr_expect_eq(objection(lists, NULL, "/opt/x", "/opt/*"), TEL_VARS);
     cr_expect_eq(objection(lists, NULL, "/bin/agent", "*/agent"), TEL_VARS);

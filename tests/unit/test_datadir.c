@@ -201,8 +201,9 @@ Test(datadir, made_with_the_configured_mode)
     const char *base = text("%s/b", test_dir());
 
     umask(077);
-    cr_assert_eq(prepare(LIST(text("TELEMETRY_BASE_DIR=%s", base), "TELEMETRY_FILE_MODE=0660"),
-                         true), 0, "%s", err.message);
+    cr_assert_eq(
+        prepare(LIST(text("TELEMETRY_BASE_DIR=%s", base), "TELEMETRY_FILE_MODE=0660"), true), 0,
+        "%s", err.message);
     cr_expect_eq(mode_of(base), 0770);
     cr_expect_eq(mode_of(dir.raw), 0770);
 }
@@ -283,7 +284,8 @@ Test(datadir, the_journals_own_directory_is_made_with_its_parents)
     if (has_well_known_places())
         cr_skip_test("this machine has a well-known data directory");
     cr_expect_eq(prepare(LIST(text("HOME=%s", test_dir()),
-                              text("TELEMETRY_NDJSON_DIR=%s/x/y/lines", test_dir())), true),
+                              text("TELEMETRY_NDJSON_DIR=%s/x/y/lines", test_dir())),
+                         true),
                  0, "%s", err.message);
     cr_expect(file_exists(text("%s/x/y/lines", test_dir())));
 }

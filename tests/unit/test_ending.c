@@ -88,8 +88,8 @@ Test(ending, another_code)
 
 Test(ending, a_code_that_was_declared_a_success)
 {
-    const char *declared = changed_line(start_line("r", START_BOOT), "success_exit_codes",
-                                        "\"3, 4\"", NULL);
+    const char *declared =
+        changed_line(start_line("r", START_BOOT), "success_exit_codes", "\"3, 4\"", NULL);
 
     begin(declared);
     apply(TEL_END_OBSERVED, EXITED(4));
@@ -273,7 +273,8 @@ Test(ending, what_was_spent_before_is_not_the_runs)
     tel_ending_set_cost(&line, &scratch, &self, &children,
                         &(struct tel_cpu_times){300, 510, 1000, 4000});
     cr_expect_str_eq(process_field(TEL_PROC_USER_MS), "700");
-    cr_expect_str_eq(process_field(TEL_PROC_SYSTEM_MS), "0", "a tick is coarser, never less than 0");
+    cr_expect_str_eq(process_field(TEL_PROC_SYSTEM_MS), "0",
+                     "a tick is coarser, never less than 0");
     cr_expect_str_eq(process_field(TEL_PROC_CHILDREN_USER_MS), "2000");
     cr_expect_str_eq(process_field(TEL_PROC_CHILDREN_SYSTEM_MS), "0");
 }

@@ -150,7 +150,8 @@ Test(exit_status, a_zombie)
     wait_for_zombie(&process);
     cr_expect_eq(ask(TEL_EXIT_NONE, &process), TEL_EXIT_UNKNOWN);
     cr_expect_eq(seen, -1);
-    cr_expect_eq(ask(TEL_EXIT_AUTO, &process), TEL_EXIT_ZOMBIE, "the kernel says after the reaping");
+    cr_expect_eq(ask(TEL_EXIT_AUTO, &process), TEL_EXIT_ZOMBIE,
+                 "the kernel says after the reaping");
     cr_expect_eq(ask(TEL_EXIT_PIDFD, &process), TEL_EXIT_ZOMBIE);
     cr_expect_eq(ask(TEL_EXIT_PROC, &process), TEL_EXIT_KNOWN);
     cr_expect_eq(seen, 3 << 8);

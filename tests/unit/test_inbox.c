@@ -533,8 +533,9 @@ Test(inbox, only_the_same_user)
         if (setresuid(65534, 65534, 65534) != 0)
             _exit(1);
         send_start("run-1", -1, "{\"evil\": 1}\n");
-        _exit(answer_on(send_on(TEL_SOCKET_REQUEST, TEL_REQUEST_COMMIT, "r", -1, "{}\n")) == '-' ? 0
-                                                                                                : 1);
+        _exit(answer_on(send_on(TEL_SOCKET_REQUEST, TEL_REQUEST_COMMIT, "r", -1, "{}\n")) == '-'
+                  ? 0
+                  : 1);
     }
     cr_assert_eq(waitpid(pid, &wait_status, 0), pid);
     cr_assert_eq(wait_status, 0, "it could connect");

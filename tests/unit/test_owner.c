@@ -106,8 +106,8 @@ Test(owner, malformed_texts)
 
 Test(owner, ids)
 {
-    static const char *const good[] = {"20261122T100000Z-agent-0123abcd", "x", "a b", "\xc3\xa4",
-                                       "a\"b", "a\\b"};
+    static const char *const good[] = {
+        "20261122T100000Z-agent-0123abcd", "x", "a b", "\xc3\xa4", "a\"b", "a\\b"};
     static const char *const bad[] = {"", "a/b", "../x", "a\nb", "a\x7f", "\x1b[0m"};
     char longest[TEL_RUN_ID_MAX + 1];
 

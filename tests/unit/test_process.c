@@ -28,7 +28,8 @@ static bool parse(const char *content, struct tel_proc_stat *out)
 }
 
 #define FIELDS_4_TO_22 " 7 42 42 34816 42 4194304 1 2 3 4 50 60 70 80 20 0 1 0 123456"
-#define FIELDS_23_TO_51 " 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29"
+#define FIELDS_23_TO_51                                                                            \
+    " 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29"
 
 Test(process, stat_fields)
 {
@@ -64,8 +65,8 @@ Test(process, clock_ticks_last_ten_milliseconds)
 
 Test(process, names_hold_anything)
 {
-    static const char *const names[] = {"a b",  ") S 1 1", "(",   "))", "x) R 9 9 (y",
-                                        "a\nb", "",        "\xff"};
+    static const char *const names[] = {"a b",         ") S 1 1", "(", "))",
+                                        "x) R 9 9 (y", "a\nb",    "",  "\xff"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct tel_proc_stat stat;
@@ -78,7 +79,7 @@ Test(process, names_hold_anything)
 
 Test(process, malformed_stat)
 {
-    static const char *const bad[] = {"",    "42",        "42 (x",      "42 (x)",    "42 (x) ",
+    static const char *const bad[] = {"",        "42",        "42 (x",          "42 (x)", "42 (x) ",
                                       "x (x) S", "(x) S 1 2", "42 (x) S 1 2\n", "\n"};
     struct tel_proc_stat stat;
 
@@ -160,7 +161,8 @@ static void forbid_unshare(unsigned action)
 
     if (action == SECCOMP_RET_ALLOW)
         return;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
         _exit(2);
 }
 

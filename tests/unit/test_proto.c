@@ -155,7 +155,8 @@ Test(proto, somebody_else_listens)
 Test(proto, the_version_is_in_the_names)
 {
     make_place(&dir, test_dir());
-    cr_expect_not_null(strstr(dir.collector, text("-v%d-", TEL_PROTO_VERSION)), "%s", dir.collector);
+    cr_expect_not_null(strstr(dir.collector, text("-v%d-", TEL_PROTO_VERSION)), "%s",
+                       dir.collector);
 }
 
 Test(proto, no_descriptor_is_left)
@@ -224,7 +225,8 @@ Test(proto, a_new_message)
 }
 
 /* What arrives on a connection: text of message and line, and a descriptor or -1. */
-static ssize_t receive(int listener, struct tel_message *message, char *line, size_t cap, int *passed)
+static ssize_t receive(int listener, struct tel_message *message, char *line, size_t cap,
+                       int *passed)
 {
     union {
         struct cmsghdr header;
@@ -450,7 +452,8 @@ static void expect_own_look(const char *why)
     cr_expect_eq(meet(), -ENOENT, "%s", why);
     cr_expect_eq(self.pid_ns, wanted.pid_ns, "%s", why);
     cr_expect_str_eq(self.boot_id, wanted.boot_id, "%s", why);
-    cr_expect_not_null(strstr(dir.collector, text("%llu", (unsigned long long)wanted.pid_ns)), "%s", why);
+    cr_expect_not_null(strstr(dir.collector, text("%llu", (unsigned long long)wanted.pid_ns)), "%s",
+                       why);
 }
 
 #define OTHER_BOOT "01234567-89ab-cdef-0123-456789abcdef"

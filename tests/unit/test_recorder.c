@@ -189,8 +189,8 @@ Test(recorder, the_job_has_two_names)
 
 Test(recorder, a_parent_and_success_codes)
 {
-    cr_assert_eq(begin_as(LIST("TELEMETRY_SUCCESS_EXIT_CODES=0,3"), "/opt/a", TEL_STR("parent-run")),
-                 0);
+    cr_assert_eq(
+        begin_as(LIST("TELEMETRY_SUCCESS_EXIT_CODES=0,3"), "/opt/a", TEL_STR("parent-run")), 0);
     expect_field("parent_run_id", "\"parent-run\"");
     expect_field("success_exit_codes", "\"0,3\"");
     cr_assert_eq(end_with(3 << 8), 0);
@@ -210,10 +210,10 @@ Test(recorder, a_relative_program_is_made_absolute)
 Test(recorder, the_longest_line_there_can_be)
 {
     static const char *const variables[] = {
-        "TELEMETRY_AGENT_NAME",    "TELEMETRY_JOB_TYPE",      "AGENT_OWNER",
+        "TELEMETRY_AGENT_NAME",    "TELEMETRY_JOB_TYPE",       "AGENT_OWNER",
         "TELEMETRY_INPUT_SUMMARY", "TELEMETRY_OUTPUT_SUMMARY", "TELEMETRY_INSIGHT_ID",
-        "TELEMETRY_PRODUCT",       "TELEMETRY_PLATFORM",      "TELEMETRY_PRODUCT_FAMILY",
-        "TELEMETRY_SUBDOMAIN",     "TELEMETRY_GIT_REPO",      "TELEMETRY_GIT_BRANCH",
+        "TELEMETRY_PRODUCT",       "TELEMETRY_PLATFORM",       "TELEMETRY_PRODUCT_FAMILY",
+        "TELEMETRY_SUBDOMAIN",     "TELEMETRY_GIT_REPO",       "TELEMETRY_GIT_BRANCH",
         "TELEMETRY_GIT_RUN_TAG"};
     enum { COUNT = sizeof variables / sizeof variables[0] };
     static char control[100001];
@@ -427,8 +427,7 @@ static int go_on(const char *run_id, const char *owner_text, const char *const *
     cr_assert(tel_owner_parse(tel_str_from(owner_text), &owner));
     memset(&recorder, 0, sizeof recorder);
     err = (struct tel_error){0};
-    return tel_recorder_continue(&recorder,
-                                 &(struct tel_subject){.env = &env, .uid = geteuid()},
+    return tel_recorder_continue(&recorder, &(struct tel_subject){.env = &env, .uid = geteuid()},
                                  tel_str_from(run_id), &owner, &err);
 }
 
@@ -667,7 +666,8 @@ Test(recorder, lines_go_through_the_collector_when_the_journal_takes_none)
     cr_expect_lt(status, 0);
     cr_assert(receive(claim.request), "its end has no other way");
     cr_expect_eq(received.message.request, TEL_REQUEST_COMMIT);
-    cr_expect_str_eq(field_of(text("%.*s", (int)received.line_len, received.line), "exit_code"), "5");
+    cr_expect_str_eq(field_of(text("%.*s", (int)received.line_len, received.line), "exit_code"),
+                     "5");
     cr_expect_str_eq(journal_text(base()), "");
 }
 
@@ -696,16 +696,17 @@ static const char *curious_collector(void)
 {
     const char *path = text("%s/collector.sh", test_dir());
 
-    write_file(path,
-               text("#!/bin/sh\n"
-                    "exec 9>&-\n"
-                    "{ echo \"$@\"; for fd in /proc/$$/fd/*; do echo \"${fd##*/} $(readlink $fd)\";\n"
-                    "done; } > %s/seen.fds\n"
-                    "env | sort > %s/seen.env\n"
-                    "cat /proc/$$/stat > %s/seen.stat\n"
-                    "mv %s/seen.fds %s/told.fds\n",
-                    test_dir(), test_dir(), test_dir(), test_dir(), test_dir()),
-               0700);
+    write_file(
+        path,
+        text("#!/bin/sh\n"
+             "exec 9>&-\n"
+             "{ echo \"$@\"; for fd in /proc/$$/fd/*; do echo \"${fd##*/} $(readlink $fd)\";\n"
+             "done; } > %s/seen.fds\n"
+             "env | sort > %s/seen.env\n"
+             "cat /proc/$$/stat > %s/seen.stat\n"
+             "mv %s/seen.fds %s/told.fds\n",
+             test_dir(), test_dir(), test_dir(), test_dir(), test_dir()),
+        0700);
     return path;
 }
 
@@ -735,8 +736,8 @@ Test(recorder, starts_a_collector_with_its_claim)
     cr_expect_eq(strncmp(fds, "collect --inherited\n", 20), 0, "%s", fds);
     cr_expect_not_null(strstr(fds, "\n0 /dev/null\n"), "%s", fds);
     cr_expect_not_null(strstr(fds, "\n2 /dev/null\n"), "%s", fds);
-    cr_expect_not_null(strstr(fds, text("\n3 %s/run/%s.lock", base(), recorder.dir.collector)), "%s",
-                       fds);
+    cr_expect_not_null(strstr(fds, text("\n3 %s/run/%s.lock", base(), recorder.dir.collector)),
+                       "%s", fds);
     cr_expect_not_null(strstr(fds, "\n4 socket:"), "%s", fds);
     cr_expect_not_null(strstr(fds, "\n5 socket:"), "%s", fds);
     cr_expect_eq(waitpid(-1, NULL, __WALL), -1);
@@ -768,10 +769,11 @@ Test(recorder, a_collectors_environment_is_bounded)
     const char *env;
 
     memset(filler, ':', sizeof filler - 1);
-    cr_assert(start_curious(LIST(
-        text("PATH=/usr/bin:/bin%s", filler), text("http_proxy=%s", filler),
-        text("https_proxy=%s", filler), text("HTTPS_PROXY=%s", filler), text("all_proxy=%s", filler),
-        text("ALL_PROXY=%s", filler), text("no_proxy=%s", filler), "TELEMETRY_FILE_MODE=0660")));
+    cr_assert(
+        start_curious(LIST(text("PATH=/usr/bin:/bin%s", filler), text("http_proxy=%s", filler),
+                           text("https_proxy=%s", filler), text("HTTPS_PROXY=%s", filler),
+                           text("all_proxy=%s", filler), text("ALL_PROXY=%s", filler),
+                           text("no_proxy=%s", filler), "TELEMETRY_FILE_MODE=0660")));
     env = read_file(text("%s/seen.env", test_dir()));
     cr_expect_not_null(strstr(env, text("TELEMETRY_BASE_DIR=%s\n", base())));
     cr_expect_not_null(strstr(env, "TELEMETRY_AUTO=0\n"));
@@ -785,7 +787,8 @@ Test(recorder, a_collector_has_its_own_session)
 
     cr_assert(start_curious(LIST("A=b")));
     stat = read_file(text("%s/seen.stat", test_dir()));
-    cr_assert_eq(sscanf(strrchr(stat, ')') + 3, "%*c %d %d %d %d", &ppid, &group, &session, &tty), 4);
+    cr_assert_eq(sscanf(strrchr(stat, ')') + 3, "%*c %d %d %d %d", &ppid, &group, &session, &tty),
+                 4);
     cr_assert_eq(sscanf(stat, "%d", &pid), 1);
     cr_expect_eq(session, pid);
     cr_expect_eq(group, pid);

@@ -223,8 +223,9 @@ Test(reference, the_keys_of_a_run_line_are_listed_in_their_order)
 
         if (tel_str_is(name, "run") && i > 0) /* the value of record_type */
             name = take_name(&keys);
-        cr_assert(tel_str_is(name, tel_field_name(&tel_run_fields[i]).ptr), "'%.*s' instead of '%s'", (int)name.len,
-                  name.ptr, tel_field_name(&tel_run_fields[i]).ptr);
+        cr_assert(tel_str_is(name, tel_field_name(&tel_run_fields[i]).ptr),
+                  "'%.*s' instead of '%s'", (int)name.len, name.ptr,
+                  tel_field_name(&tel_run_fields[i]).ptr);
     }
     cr_expect_eq(keys.ptr[0], '\n', "there is more behind the last key");
 }
@@ -235,7 +236,8 @@ Test(reference, every_key_of_the_process_object_is_in_its_table)
 
     for (int i = 0; i < TEL_PROC_FIELDS; i++)
         cr_expect_not_null(row_of(section, tel_field_name(&tel_process_fields[i]).ptr).ptr,
-                           "file-contracts.md lacks %s", tel_field_name(&tel_process_fields[i]).ptr);
+                           "file-contracts.md lacks %s",
+                           tel_field_name(&tel_process_fields[i]).ptr);
 }
 
 struct table {

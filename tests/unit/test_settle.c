@@ -229,12 +229,14 @@ Test(settle, a_zombie_that_only_its_parent_may_ask)
     write_line(&dir, begun);
     bring_up_to_date();
     run = ended(exit_3, false);
-    cr_expect_eq(settle(run, TEL_EXIT_PIDFD, TEL_IMPATIENT), TEL_SETTLE_LATER, "it may be reaped yet");
+    cr_expect_eq(settle(run, TEL_EXIT_PIDFD, TEL_IMPATIENT), TEL_SETTLE_LATER,
+                 "it may be reaped yet");
     cr_expect_eq(lines(), 1);
     cr_expect_eq(settle(run, TEL_EXIT_PIDFD, TEL_GIVE_UP), TEL_SETTLED_WRITTEN);
-    cr_expect_str_eq(field_of(last_line(), "error_summary"),
-                     "\"ended without a trace: its parent does not wait for it, and nobody else may "
-                     "see its exit code\"");
+    cr_expect_str_eq(
+        field_of(last_line(), "error_summary"),
+        "\"ended without a trace: its parent does not wait for it, and nobody else may "
+        "see its exit code\"");
     forget(run);
 }
 
@@ -415,7 +417,8 @@ Test(settle, a_locked_database)
     up_to_date = tel_fold_pass(fold, false, NULL, &err) == 0;
     cr_assert_not(up_to_date);
     run = ended(exit_3, false);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED, "the journal has its end line");
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED,
+                 "the journal has its end line");
     cr_expect_eq(lines(), 2);
     sqlite3_close(db);
     forget(run);
@@ -474,8 +477,9 @@ Test(settle, a_database_of_a_newer_schema)
     up_to_date = false;
     tel_fold_close(fold);
     db = open_database();
-    cr_assert_eq(sqlite3_exec(db, "INSERT INTO schema_migrations (version) VALUES (99)", NULL, NULL,
-                              NULL), SQLITE_OK);
+    cr_assert_eq(
+        sqlite3_exec(db, "INSERT INTO schema_migrations (version) VALUES (99)", NULL, NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(db);
     cr_assert_eq(tel_fold_open(&fold, &dir, 0, &err), 0);
     expect_settled_by_the_journal();
@@ -492,7 +496,8 @@ Test(settle, a_disk_that_takes_nothing)
     run = ended(be_killed, false);
     append_status = -ENOSPC;
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLE_LATER);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_IMPATIENT), TEL_SETTLE_LATER, "as long as it takes");
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_IMPATIENT), TEL_SETTLE_LATER,
+                 "as long as it takes");
     append_status = 0;
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_IMPATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "error_summary"), "\"killed by SIGKILL (9)\"");
@@ -518,7 +523,8 @@ Test(settle, a_run_whose_place_is_not_known)
     const uint32_t day = 20261122; /* RUN's */
 
     write_line_to(&dir, day - 1, begun);
-    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED, "not looked for so far back");
+    cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED,
+                 "not looked for so far back");
     write_line_to(&dir, day, begun);
     cr_expect_eq(settle(run, TEL_EXIT_PROC, TEL_PATIENT), TEL_SETTLED_WRITTEN);
     cr_expect_str_eq(field_of(last_line(), "status"), "\"success\"");

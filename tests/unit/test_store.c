@@ -119,7 +119,8 @@ Test(store, keeps_process_facts_in_the_order_of_the_line)
         const struct tel_field *field = &tel_process_fields[i];
         const bool is_text = field->kind == TEL_KIND_TEXT || field->kind == TEL_KIND_JSON;
 
-        expected = text("%s, %s %s", expected, tel_field_name(field).ptr, is_text ? "TEXT" : "INTEGER");
+        expected =
+            text("%s, %s %s", expected, tel_field_name(field).ptr, is_text ? "TEXT" : "INTEGER");
     }
     open_store();
     cr_expect_str_eq(
@@ -194,7 +195,8 @@ Test(store, opens_what_is_there_without_changing_it)
 /* What the Python client's recovery leaves behind. */
 static const char schema_2[] =
     "CREATE TABLE agent_runs (run_id TEXT PRIMARY KEY, schema_version INTEGER DEFAULT 2, "
-    "agent_name TEXT NOT NULL, agent_owner TEXT, job_type TEXT, trigger_type TEXT, start_time TEXT NOT NULL, "
+    "agent_name TEXT NOT NULL, agent_owner TEXT, job_type TEXT, trigger_type TEXT, start_time TEXT "
+    "NOT NULL, "
     "end_time TEXT, status TEXT CHECK(status IN ('running', 'success', 'failed', 'partial')), "
     "items_discovered INTEGER DEFAULT 0, items_succeeded INTEGER DEFAULT 0, items_failed INTEGER "
     "DEFAULT 0, duration_ms INTEGER, input_summary TEXT, output_summary TEXT, error_summary TEXT, "

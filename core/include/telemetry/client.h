@@ -93,7 +93,7 @@ struct telemetry_config {
     const char *file_mode;  /* TELEMETRY_FILE_MODE, such as "0660" */
     const char *collector;  /* TELEMETRY_COLLECTOR: a program, or "off" */
     const char *durability; /* TELEMETRY_DURABILITY: "process" or "system" */
-    int wait_ms; /* TELEMETRY_AUTO_WAIT_MS: how long a start and an end wait for the row */
+    int wait_ms;      /* TELEMETRY_AUTO_WAIT_MS: how long a start and an end wait for the row */
     int post_wait_ms; /* how long an end waits until the remote API has the run; 0, the default: not at
                        * all, it is posted in the background */
 };
@@ -234,8 +234,8 @@ TELEMETRY_API int telemetry_end_by_id(telemetry_client *client, const char *run_
  * again later, TELEMETRY_ERR_INVALID when it is not to be posted, TELEMETRY_ERR_NOT_FOUND when there is
  * no such run. With post_wait_ms in the configuration,
  * telemetry_run_end and telemetry_end_by_id do this, and answer with it; the run has ended in any case. */
-TELEMETRY_API int telemetry_wait_posted(telemetry_client *client, const char *run_id, int timeout_ms,
-                                        struct telemetry_error *err);
+TELEMETRY_API int telemetry_wait_posted(telemetry_client *client, const char *run_id,
+                                        int timeout_ms, struct telemetry_error *err);
 
 /* --- conveniences ----------------------------------------------------------------------------- */
 

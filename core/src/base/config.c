@@ -77,8 +77,8 @@ static void tell(const struct reporter *to, const struct tel_config_problem *pro
 static void report(const struct reporter *to, enum tel_var var, const char *why)
 {
     const struct tel_config *config = to->config;
-    const struct tel_config_problem problem = {
-        config->line[var], tel_str_from(tel_var_name(var)), config->value[var], why};
+    const struct tel_config_problem problem = {config->line[var], tel_str_from(tel_var_name(var)),
+                                               config->value[var], why};
 
     tell(to, &problem);
 }

@@ -59,7 +59,7 @@ enum tel_var {
 #define TEL_VAR_ENTRY(id, name) TEL_VAR_##id,
     TEL_CONFIG_VARIABLES(TEL_VAR_ENTRY)
 #undef TEL_VAR_ENTRY
-    TEL_VARS
+        TEL_VARS
 };
 
 /* NUL-terminated, static. */

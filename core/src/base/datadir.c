@@ -207,10 +207,9 @@ static bool has_block_device(dev_t device)
 static bool is_network(const char *path, const struct stat *st)
 {
     static const uint32_t magics[] = {
-        0x6969 /* NFS */,       0x517b /* SMB */,     0xff534d42 /* CIFS */,
-        0xfe534d42 /* SMB2 */,  0x5346414f /* AFS */, 0x6b414653 /* kAFS */,
-        0x00c36400 /* Ceph */,  0x73757245 /* Coda */, 0x01021997 /* 9p */,
-        0x0bd00bd0 /* Lustre */, 0x47504653 /* GPFS */, 0x65735546 /* FUSE */,
+        0x6969 /* NFS */,     0x517b /* SMB */,        0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
+        0x5346414f /* AFS */, 0x6b414653 /* kAFS */,   0x00c36400 /* Ceph */, 0x73757245 /* Coda */,
+        0x01021997 /* 9p */,  0x0bd00bd0 /* Lustre */, 0x47504653 /* GPFS */, 0x65735546 /* FUSE */,
     };
     uint32_t type;
     int fd;
@@ -243,8 +242,7 @@ void tel_datadir_set_mode(const char *path, mode_t type, mode_t mode)
     tel_buf_cstr(&buf, "/proc/self/fd/");
     tel_buf_u64(&buf, (uint64_t)fd);
     tel_buf_terminate(&buf);
-    if (tel_sys_fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == type &&
-        (st.st_mode & 0777) != mode)
+    if (tel_sys_fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == type && (st.st_mode & 0777) != mode)
         tel_sys_chmod(link, mode);
     tel_sys_close(fd);
 }
@@ -298,8 +296,7 @@ static int check_base(const struct tel_datadir *dir, const struct stat *st, stru
 {
     if (!S_ISDIR(st->st_mode))
         return tel_fail(err, -ENOTDIR, dir->base, " is not a directory", NULL);
-    if (st->st_uid != dir->uid && (st->st_mode & 0002) != 0 &&
-        (st->st_mode & S_ISVTX) == 0)
+    if (st->st_uid != dir->uid && (st->st_mode & 0002) != 0 && (st->st_mode & S_ISVTX) == 0)
         return tel_fail(err, TEL_ERR_REFUSED, dir->base,
                         " belongs to someone else and is writable for all" TEL_WHY(
                             ": set the sticky bit (chmod +t) or choose another TELEMETRY_BASE_DIR"),
@@ -310,8 +307,9 @@ static int check_base(const struct tel_datadir *dir, const struct stat *st, stru
 static int check_inside(const char *path, const struct stat *st, struct tel_error *err)
 {
     if (S_ISLNK(st->st_mode))
-        return tel_fail(err, TEL_ERR_REFUSED, path,
-                        " is a symbolic link" TEL_WHY("; links are not followed in the data directory"), NULL);
+        return tel_fail(
+            err, TEL_ERR_REFUSED, path,
+            " is a symbolic link" TEL_WHY("; links are not followed in the data directory"), NULL);
     if (!S_ISDIR(st->st_mode))
         return tel_fail(err, -ENOTDIR, path, " is not a directory", NULL);
     return 0;

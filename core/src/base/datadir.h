@@ -35,7 +35,7 @@ struct tel_datadir {
     enum tel_base_origin origin;
     mode_t file_mode;
     mode_t dir_mode;
-    uid_t uid;    /* who uses it: the caller */
+    uid_t uid;       /* who uses it: the caller */
     bool raw_chosen; /* raw, db: said by whoever configures it, not just in base */
     bool db_chosen;
     bool network; /* on a network filesystem; known after tel_datadir_prepare */

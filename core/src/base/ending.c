@@ -17,9 +17,9 @@ const char tel_end_source_names[3][9] = {
 
 /* signal(7), the numbers of x86 and ARM. */
 static const char signal_names[32][8] = {
-    "0",    "HUP",  "INT",    "QUIT", "ILL",  "TRAP",   "ABRT", "BUS",  "FPE",  "KILL", "USR1",
-    "SEGV", "USR2", "PIPE",   "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN",
-    "TTOU", "URG",  "XCPU",   "XFSZ", "VTALRM", "PROF", "WINCH", "IO",  "PWR",  "SYS",
+    "0",    "HUP",  "INT",  "QUIT", "ILL",    "TRAP",   "ABRT",  "BUS",  "FPE",  "KILL", "USR1",
+    "SEGV", "USR2", "PIPE", "ALRM", "TERM",   "STKFLT", "CHLD",  "CONT", "STOP", "TSTP", "TTIN",
+    "TTOU", "URG",  "XCPU", "XFSZ", "VTALRM", "PROF",   "WINCH", "IO",   "PWR",  "SYS",
 };
 
 void tel_signal_name_put(struct tel_buf *buf, int number)
@@ -165,8 +165,7 @@ bool tel_ending_leaves_status(const struct tel_runline *line)
 static void set_time(struct tel_str *slot, struct tel_buf *scratch, struct timeval time,
                      uint64_t before_ms)
 {
-    const int64_t ms =
-        (int64_t)time.tv_sec * 1000 + time.tv_usec / US_PER_MS - (int64_t)before_ms;
+    const int64_t ms = (int64_t)time.tv_sec * 1000 + time.tv_usec / US_PER_MS - (int64_t)before_ms;
 
     tel_slot_int(slot, scratch, ms < 0 ? 0 : ms);
 }

@@ -11,11 +11,12 @@ struct tel_error {
 
 /* Failures that have no errno of their own. */
 enum tel_error_code {
-    TEL_ERR_REFUSED = -1001,  /* something unsafe: foreign owner, symbolic link, not a regular file */
-    TEL_ERR_SCHEMA = -1002,   /* the database is of a newer schema */
-    TEL_ERR_CORRUPT = -1003,  /* the database is no database, or damaged */
-    TEL_ERR_BUSY = -1004,     /* locked by someone else for too long */
-    TEL_ERR_INVALID = -1005,  /* bad input */
+    TEL_ERR_REFUSED =
+        -1001,              /* something unsafe: foreign owner, symbolic link, not a regular file */
+    TEL_ERR_SCHEMA = -1002, /* the database is of a newer schema */
+    TEL_ERR_CORRUPT = -1003,   /* the database is no database, or damaged */
+    TEL_ERR_BUSY = -1004,      /* locked by someone else for too long */
+    TEL_ERR_INVALID = -1005,   /* bad input */
     TEL_ERR_NOT_FOUND = -1006, /* no such run */
     TEL_ERR_ENDED = -1007      /* the run has ended: nothing more can be said of it */
 };

@@ -14,13 +14,14 @@ static const struct names {
     TEL_PROCESS_FIELD_LIST(PROCESS_NAME)
 } names = {TEL_RUN_FIELD_LIST(TEXT_OF) TEL_PROCESS_FIELD_LIST(TEXT_OF)};
 
-#define FIELD(member, name, kind_of, unset_as) \
+#define FIELD(member, name, kind_of, unset_as)                                                     \
     {offsetof(struct names, member), sizeof(name) - 1, TEL_KIND_##kind_of, TEL_UNSET_##unset_as},
 #define RUN_FIELD(id, name, kind, unset) FIELD(run_##id, name, kind, unset)
 #define PROCESS_FIELD(id, name, kind, unset) FIELD(process_##id, name, kind, unset)
 
 const struct tel_field tel_run_fields[TEL_RUN_FIELDS] = {TEL_RUN_FIELD_LIST(RUN_FIELD)};
-const struct tel_field tel_process_fields[TEL_PROC_FIELDS] = {TEL_PROCESS_FIELD_LIST(PROCESS_FIELD)};
+const struct tel_field tel_process_fields[TEL_PROC_FIELDS] = {
+    TEL_PROCESS_FIELD_LIST(PROCESS_FIELD)};
 
 struct tel_str tel_field_name(const struct tel_field *field)
 {

@@ -73,9 +73,10 @@
     X(BLOCKS_READ, "blocks_read", INTEGER, NONE)                                                   \
     X(BLOCKS_WRITTEN, "blocks_written", INTEGER, NONE)                                             \
     X(SHIM_VERSION, "shim_version", TEXT, NONE)                                                    \
-    X(TRACEPARENT, "traceparent", TEXT, NONE) /* W3C trace context that the run was started in, or began */ \
+    X(TRACEPARENT, "traceparent", TEXT,                                                            \
+      NONE)                       /* W3C trace context that the run was started in, or began */    \
     X(SCOPE, "scope", BOOL, NONE) /* true: a section of a process, ended by a call (client API) */ \
-    X(POST, "post", BOOL, NONE) /* true: the run is to be posted to the remote API */              \
+    X(POST, "post", BOOL, NONE)   /* true: the run is to be posted to the remote API */            \
     X(POST_ERROR, "post_error", TEXT, NONE) /* why the remote API refused it for good */           \
     X(POST_AFTER, "post_after", TEXT, NONE) /* not before this time, after attempts that failed */
 

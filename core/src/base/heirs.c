@@ -148,8 +148,7 @@ pid_t tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *fol
     const pid_t pid = atomic_exchange(&follower->pid, LOOKING);
     struct tel_owner owner = {.flags = recorder->owner.flags,
                               .parent = tel_str_from(recorder->run_id)};
-    const int pidfd =
-        pid > 0 ? tel_process_follower(pid, follower->session, &owner.process) : -1;
+    const int pidfd = pid > 0 ? tel_process_follower(pid, follower->session, &owner.process) : -1;
     struct tel_str line;
     int fd;
 

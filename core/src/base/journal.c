@@ -64,7 +64,8 @@ static int open_file(struct tel_journal_writer *writer, uint32_t date, int flags
 
     if (fd < 0)
         return fd;
-    fd = tel_sys_openat(AT_FDCWD, path, O_RDWR | O_APPEND | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | flags,
+    fd = tel_sys_openat(AT_FDCWD, path,
+                        O_RDWR | O_APPEND | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | flags,
                         writer->file_mode);
     if (fd < 0)
         return tel_fail_sys(err, fd, "cannot open ", path, NULL);
@@ -96,7 +97,8 @@ static int check_directory(struct tel_journal_writer *writer, struct tel_error *
         return fd;
     tel_sys_close(fd);
     if (!is_last(&writer->last, writer->last.date, &st))
-        return tel_fail(err, TEL_ERR_REFUSED, writer->raw, " is not the journal of the start", NULL);
+        return tel_fail(err, TEL_ERR_REFUSED, writer->raw, " is not the journal of the start",
+                        NULL);
     return 0;
 }
 
@@ -115,7 +117,8 @@ static int open_for_append(struct tel_journal_writer *writer, uint32_t date, str
     fd = open_file(writer, date, writer->existing && same_day ? 0 : O_CREAT, st, err);
     if (fd >= 0 && writer->existing && same_day && !is_last(&writer->last, date, st)) {
         tel_sys_close(fd);
-        return tel_fail(err, TEL_ERR_REFUSED, writer->raw, " is not the journal of the start", NULL);
+        return tel_fail(err, TEL_ERR_REFUSED, writer->raw, " is not the journal of the start",
+                        NULL);
     }
     return fd;
 }
@@ -192,8 +195,8 @@ static int append_to(struct tel_journal_writer *writer, int fd, uint32_t date, s
         return tel_fail(err, -EFBIG, "the line would cross the file size limit (ulimit -f)", NULL);
     lock(fd, operation);
     untouched = is_last(&writer->last, date, st) && writer->last.size == (uint64_t)st->st_size;
-    torn = !untouched && !ends_with_newline(fd, (uint64_t)st->st_size) &&
-           is_torn(fd, operation, st);
+    torn =
+        !untouched && !ends_with_newline(fd, (uint64_t)st->st_size) && is_torn(fd, operation, st);
     status = write_line(fd, line, torn, writer->signals_blocked, err);
     if (status < 0)
         return status;

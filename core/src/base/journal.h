@@ -16,7 +16,8 @@ struct tel_journal_pos {
 /* "events_YYYYMMDD.ndjson", NUL-terminated. */
 void tel_journal_name(char name[TEL_JOURNAL_NAME_MAX], uint32_t date);
 /* "{raw}/events_YYYYMMDD.ndjson", NUL-terminated; -ENAMETOOLONG when it does not fit. */
-int tel_journal_path(char path[TEL_PATH_MAX], const char *raw, uint32_t date, struct tel_error *err);
+int tel_journal_path(char path[TEL_PATH_MAX], const char *raw, uint32_t date,
+                     struct tel_error *err);
 /* The date of a journal file's name, or 0 when name is not one. */
 uint32_t tel_journal_date(struct tel_str name);
 
@@ -32,9 +33,9 @@ struct tel_journal_file {
 struct tel_journal_writer {
     const char *raw; /* absolute path of the journal directory; borrowed */
     mode_t file_mode;
-    bool existing;   /* only into the directory that `last` was in: never creates a stray file */
-    bool sync;       /* fdatasync before returning */
-    bool exclusive;  /* lock out every other writer: O_APPEND is no help on a network */
+    bool existing;  /* only into the directory that `last` was in: never creates a stray file */
+    bool sync;      /* fdatasync before returning */
+    bool exclusive; /* lock out every other writer: O_APPEND is no help on a network */
     /* The file size limit when it was last asked for, UINT64_MAX without one: a line that would cross
      * it is not begun. */
     uint64_t max_size;

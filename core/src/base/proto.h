@@ -7,7 +7,6 @@
 #include "datadir.h"
 #include "journal.h"
 #include "process.h"
-#include "process.h"
 #include "runid.h"
 
 #include <stddef.h>
@@ -17,13 +16,16 @@
 enum { TEL_PROTO_MAGIC = 0x544c4d31 };
 
 enum tel_request {
-    TEL_REQUEST_START = 1,  /* watch this run; the sender's pidfd comes by SCM_RIGHTS if it has one */
+    TEL_REQUEST_START =
+        1, /* watch this run; the sender's pidfd comes by SCM_RIGHTS if it has one */
     TEL_REQUEST_COMMIT = 2, /* fold now, then answer: the run's end line has been written */
     TEL_REQUEST_SYNC = 3,   /* fold everything, however long it takes, then answer */
-    TEL_REQUEST_LEADER = 4, /* as START, of a process that has just become a session leader: keep its line
+    TEL_REQUEST_LEADER =
+        4, /* as START, of a process that has just become a session leader: keep its line
                                for a moment, in which a START of the same process replaces it */
-    TEL_REQUEST_SAY = 6,    /* a text follows in the place of the line: what a program says of its run */
-    TEL_REQUEST_LEAVE = 5   /* as COMMIT; and the run is a section of a process that goes on, which
+    TEL_REQUEST_SAY =
+        6, /* a text follows in the place of the line: what a program says of its run */
+    TEL_REQUEST_LEAVE = 5 /* as COMMIT; and the run is a section of a process that goes on, which
                                need not be watched any longer */
 };
 

@@ -101,7 +101,7 @@ static void slot_known(struct tel_str *slot, struct tel_buf *scratch, uint64_t v
 }
 
 void tel_recorder_put_identity(struct tel_str *process, struct tel_buf *scratch,
-                          const struct tel_process_key *key)
+                               const struct tel_process_key *key)
 {
     tel_slot_int(&process[TEL_PROC_PID], scratch, key->pid);
     slot_known(&process[TEL_PROC_PIDFS_INO], scratch, key->pidfs_ino);
@@ -250,7 +250,8 @@ uint32_t tel_recorder_today(void)
 int tel_recorder_append(struct tel_recorder *recorder, struct tel_error *err)
 {
     struct tel_journal_pos pos;
-    int status = tel_journal_append(&recorder->journal, tel_recorder_today(), recorder->last_line, &pos, err);
+    int status = tel_journal_append(&recorder->journal, tel_recorder_today(), recorder->last_line,
+                                    &pos, err);
 
     recorder->in_journal = status == 0;
     if (status == 0)
@@ -273,7 +274,7 @@ static bool can_be_sent(const struct tel_target *target)
 }
 
 int tel_recorder_send(const struct tel_recorder *recorder, int fd, struct tel_message *message,
-                        int pidfd, struct tel_str line)
+                      int pidfd, struct tel_str line)
 {
     const struct tel_str *value = recorder->config.value;
     const struct tel_target target = {value[TEL_VAR_API_URL], value[TEL_VAR_API_TOKEN]};
@@ -315,8 +316,8 @@ static int find_program(struct tel_recorder *recorder, const struct tel_subject 
 static int launch(struct tel_recorder *recorder, struct tel_claim *claim,
                   const struct tel_subject *subject, int pidfd, struct tel_error *err)
 {
-    struct tel_spawn spawn = {
-        recorder->collector, subject->env, &recorder->dir, recorder->file.path, claim, {0}};
+    struct tel_spawn spawn = {recorder->collector, subject->env, &recorder->dir,
+                              recorder->file.path, claim,        {0}};
     int status = tel_proto_connect(&recorder->dir, TEL_SOCKET_START);
 
     if (status >= 0)
@@ -354,8 +355,8 @@ static int start_collector(struct tel_recorder *recorder, const struct tel_subje
     return status;
 }
 
-int tel_recorder_announce(struct tel_recorder *recorder, const struct tel_subject *subject,
-                          int fd, int pidfd, struct tel_error *err)
+int tel_recorder_announce(struct tel_recorder *recorder, const struct tel_subject *subject, int fd,
+                          int pidfd, struct tel_error *err)
 {
     int status = 0;
 

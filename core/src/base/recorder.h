@@ -42,9 +42,9 @@ struct tel_recorder {
     char traceparent[TEL_TRACEPARENT_LEN + 1]; /* for what the run starts; "" when there is one */
     struct tel_str exe;       /* absolute; none in a later image; borrowed, or in exe_memory */
     struct tel_str last_line; /* the run's last line, in line_memory */
-    bool in_journal; /* last_line lies there (else the collector was asked to append it) */
-    bool pending;    /* a collector keeps the start line, and appends it when it is time */
-    bool watched;    /* a collector has been told of the run, and will see its end */
+    bool in_journal;          /* last_line lies there (else the collector was asked to append it) */
+    bool pending;             /* a collector keeps the start line, and appends it when it is time */
+    bool watched;             /* a collector has been told of the run, and will see its end */
     char cwd[TEL_PATH_MAX];
     struct tel_journal_writer journal;
     struct tel_datadir dir;
@@ -83,7 +83,7 @@ int tel_recorder_append(struct tel_recorder *recorder, struct tel_error *err);
 /* Tells a collector of the run, whichever it takes: one that is there, one to be started, or one
  * that another process is starting at this moment. fd is connected to it already (tel_proto_meet), and closed
  * here; or -1. It gets a copy of pidfd (-1: none). */
-int tel_recorder_announce(struct tel_recorder *recorder, const struct tel_subject *subject,
-                          int fd, int pidfd, struct tel_error *err);
+int tel_recorder_announce(struct tel_recorder *recorder, const struct tel_subject *subject, int fd,
+                          int pidfd, struct tel_error *err);
 
 #endif

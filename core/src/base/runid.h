@@ -4,7 +4,7 @@
 
 #include "buf.h"
 
-#define TEL_RUN_ID_MAX 160     /* longest id with its NUL: 16 + 1 + 128 + 1 + 8 + 1, rounded up */
+#define TEL_RUN_ID_MAX 160 /* longest id with its NUL: 16 + 1 + 128 + 1 + 8 + 1, rounded up */
 #define TEL_AGENT_IN_ID_MAX 128
 
 /* Appends an id. unique tells processes of one machine apart (the pidfs inode, or the pid); nodename

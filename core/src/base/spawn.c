@@ -26,26 +26,25 @@ enum {
 
 /* What a collector, and the poster it may start, can use of a host's environment. Never LD_*. One behind the
  * other: a table of pointers would have to be relocated in every process. */
-static const char passed_variables[] =
-    "PATH\0"
-    "HOME\0"
-    "TZ\0"
-    "LANG\0"
-    "TMPDIR\0"
-    "http_proxy\0"
-    "https_proxy\0"
-    "HTTPS_PROXY\0"
-    "all_proxy\0"
-    "ALL_PROXY\0"
-    "no_proxy\0"
-    "NO_PROXY\0"
-    "CURL_CA_BUNDLE\0"
-    "SSL_CERT_FILE\0"
-    "SSL_CERT_DIR\0"
-    "METRICS_API_CLIENT_CERT\0"
-    "METRICS_API_CLIENT_KEY\0"
-    "TELEMETRY_FILE_MODE\0"
-    "TELEMETRY_EXIT_SOURCE\0";
+static const char passed_variables[] = "PATH\0"
+                                       "HOME\0"
+                                       "TZ\0"
+                                       "LANG\0"
+                                       "TMPDIR\0"
+                                       "http_proxy\0"
+                                       "https_proxy\0"
+                                       "HTTPS_PROXY\0"
+                                       "all_proxy\0"
+                                       "ALL_PROXY\0"
+                                       "no_proxy\0"
+                                       "NO_PROXY\0"
+                                       "CURL_CA_BUNDLE\0"
+                                       "SSL_CERT_FILE\0"
+                                       "SSL_CERT_DIR\0"
+                                       "METRICS_API_CLIENT_CERT\0"
+                                       "METRICS_API_CLIENT_KEY\0"
+                                       "TELEMETRY_FILE_MODE\0"
+                                       "TELEMETRY_EXIT_SOURCE\0";
 
 /* --- the claim ------------------------------------------------------------------------------- */
 
@@ -65,7 +64,7 @@ static int listen_at(const struct tel_datadir *dir, enum tel_socket which)
     fd = tel_sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     status = fd;
     if (fd >= 0) {
-        tel_sys_unlinkat(AT_FDCWD, path); /* a dead collector's: we hold the lock */
+        tel_sys_unlinkat(AT_FDCWD, path);   /* a dead collector's: we hold the lock */
         tel_sys_fchmod(fd, dir->file_mode); /* never more than this: a umask only takes away */
         status = tel_sys_bind(fd, &address, len);
     }
@@ -91,8 +90,7 @@ static int take_lock(const struct tel_datadir *dir, struct tel_error *err)
 
     if (status < 0)
         return tel_fail_sys(err, status, "the data directory's path is too long", NULL);
-    fd = tel_sys_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
-                        dir->file_mode);
+    fd = tel_sys_openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, dir->file_mode);
     if (fd < 0)
         return tel_fail_sys(err, fd, "cannot open ", path, NULL);
     status = tel_sys_fstat(fd, &st);
@@ -207,7 +205,7 @@ static bool try_path(char out[TEL_PATH_MAX], struct tel_str directory, const cha
 static bool find_beside(char out[TEL_PATH_MAX], struct tel_str object)
 {
     static const char places[][24] = {"/../tools/telemetry", "/../bin/telemetry",
-                                         "/../../bin/telemetry"};
+                                      "/../../bin/telemetry"};
     ptrdiff_t slash = tel_str_find_last(object, '/');
     struct tel_str directory = {object.ptr, slash < 0 ? 0 : (size_t)slash};
 

@@ -31,8 +31,8 @@ void tel_claim_drop(struct tel_claim *claim, const struct tel_datadir *dir, bool
 const char *tel_spawn_obstacle(void);
 
 struct tel_spawn {
-    const char *program;          /* the telemetry executable */
-    const struct tel_env *env;    /* the host's; what the collector may have is picked from it */
+    const char *program;       /* the telemetry executable */
+    const struct tel_env *env; /* the host's; what the collector may have is picked from it */
     const struct tel_datadir *dir;
     const char *config_file; /* that the host uses, or empty: the collector is to use the same */
     const struct tel_claim *claim;

@@ -240,7 +240,7 @@ ssize_t tel_sys_write(int fd, const void *buf, size_t len)
     return call4_again(SYS_write, fd, (long)buf, (long)len, 0);
 }
 
-#define BIT_OF(signal) (UINT64_C(1) << ((signal) - 1))
+#define BIT_OF(signal) (UINT64_C(1) << ((signal)-1))
 #define RAISED_BY_WRITES (BIT_OF(SIGPIPE) | BIT_OF(SIGXFSZ))
 
 /* Takes back what the write has raised, which is blocked; but not what was pending. */

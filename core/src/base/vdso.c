@@ -17,9 +17,9 @@
 
 struct image {
     uintptr_t bias; /* what to add to an address in the image */
-    const ElfW(Sym) *symbols;
+    const ElfW(Sym) * symbols;
     const char *names;
-    const ElfW(Word) *hash; /* DT_HASH: tells how many symbols there are */
+    const ElfW(Word) * hash; /* DT_HASH: tells how many symbols there are */
 };
 
 static const void *at(uintptr_t address)
@@ -27,7 +27,7 @@ static const void *at(uintptr_t address)
     return (const void *)address;
 }
 
-static const ElfW(Dyn) *find_dynamic(uintptr_t base, uintptr_t *bias)
+static const ElfW(Dyn) * find_dynamic(uintptr_t base, uintptr_t *bias)
 {
     const ElfW(Ehdr) *header = at(base);
     const ElfW(Phdr) *program = at(base + header->e_phoff);
@@ -43,7 +43,7 @@ static const ElfW(Dyn) *find_dynamic(uintptr_t base, uintptr_t *bias)
     return dynamic;
 }
 
-static void read_dynamic(struct image *image, const ElfW(Dyn) *dynamic)
+static void read_dynamic(struct image *image, const ElfW(Dyn) * dynamic)
 {
     for (; dynamic->d_tag != DT_NULL; dynamic++) {
         const void *target = at(image->bias + dynamic->d_un.d_ptr);
@@ -61,7 +61,7 @@ tel_clock_fn *tel_vdso_clock(uintptr_t base)
 {
     static const char wanted[] = CLOCK_SYMBOL;
     struct image image = {0};
-    const ElfW(Dyn) *dynamic;
+    const ElfW(Dyn) * dynamic;
 
     if (base == 0)
         return NULL;

@@ -4,8 +4,8 @@
 
 int main(void)
 {
-    static const int allowed[] = {SCMP_SYS(write), SCMP_SYS(exit_group), SCMP_SYS(fstat),
-                                  SCMP_SYS(newfstatat), SCMP_SYS(brk), SCMP_SYS(mmap)};
+    static const int allowed[] = {SCMP_SYS(write),      SCMP_SYS(exit_group), SCMP_SYS(fstat),
+                                  SCMP_SYS(newfstatat), SCMP_SYS(brk),        SCMP_SYS(mmap)};
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 
     for (unsigned i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
