@@ -25,16 +25,12 @@
 
 #include <telemetry/client.h>
 
-namespace telemetry
-{
+namespace telemetry {
 
 // Movable; closes the client (waiting a second at most) when it goes.
-class client
-{
-  public:
-    client() noexcept : handle_{telemetry_client_open(nullptr, &error_)}
-    {
-    }
+class client {
+public:
+    client() noexcept : handle_{telemetry_client_open(nullptr, &error_)} {}
     explicit client(const telemetry_config &config) noexcept
         : handle_{telemetry_client_open(&config, &error_)}
     {
@@ -51,45 +47,32 @@ class client
     }
     client(const client &) = delete;
     client &operator=(const client &) = delete;
-    ~client()
-    {
-        telemetry_client_close(handle_, close_ms, nullptr);
-    }
+    ~client() { telemetry_client_close(handle_, close_ms, nullptr); }
 
     // False when there is no client; error() says why.
-    explicit operator bool() const noexcept
-    {
-        return handle_ != nullptr;
-    }
-    const char *error() const noexcept
-    {
-        return error_.message;
-    }
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    const char *error() const noexcept { return error_.message; }
     // For the calls of client.h; borrowed.
-    telemetry_client *get() const noexcept
-    {
-        return handle_;
-    }
+    telemetry_client *get() const noexcept { return handle_; }
 
-  private:
+private:
     static constexpr int close_ms = 1000;
     telemetry_error error_{};
     telemetry_client *handle_;
 };
 
 // Movable. Calls on a run that could not be started do nothing.
-class run
-{
-  public:
+class run {
+public:
     run(const client &client, const char *agent, const char *job = nullptr,
         const telemetry_run_options *options = nullptr) noexcept
-        : exceptions_{std::uncaught_exceptions()}, handle_{telemetry_run_start(
-                                                       client.get(), agent, job, options, &error_)}
+        : exceptions_{std::uncaught_exceptions()},
+          handle_{telemetry_run_start(client.get(), agent, job, options, &error_)}
     {
     }
     run(run &&other) noexcept
-        : error_{other.error_}, exceptions_{other.exceptions_}, handle_{std::exchange(other.handle_,
-                                                                                      nullptr)}
+        : error_{other.error_}, exceptions_{other.exceptions_},
+          handle_{std::exchange(other.handle_, nullptr)}
     {
     }
     run(const run &) = delete;
@@ -104,22 +87,10 @@ class run
         telemetry_run_free(handle_);
     }
 
-    explicit operator bool() const noexcept
-    {
-        return handle_ != nullptr;
-    }
-    const char *error() const noexcept
-    {
-        return error_.message;
-    }
-    const char *id() const noexcept
-    {
-        return telemetry_run_id(handle_);
-    }
-    telemetry_run *get() const noexcept
-    {
-        return handle_;
-    }
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    const char *error() const noexcept { return error_.message; }
+    const char *id() const noexcept { return telemetry_run_id(handle_); }
+    telemetry_run *get() const noexcept { return handle_; }
 
     run &set(const char *field, const char *value) noexcept
     {
@@ -154,7 +125,7 @@ class run
         return telemetry_run_end(handle_, status, summary, &error_);
     }
 
-  private:
+private:
     telemetry_error error_{};
     int exceptions_;
     telemetry_run *handle_;
