@@ -174,12 +174,14 @@ pid_t tel_recorder_found(struct tel_recorder *recorder, struct tel_follower *fol
 }
 
 /* Goes on with a run that has been begun for this process, whose memory is still its parent's. */
-static void take_over(struct tel_recorder *recorder, struct tel_str run_id,
+static bool take_over(struct tel_recorder *recorder, struct tel_str run_id,
                       const struct tel_owner *owner, const struct tel_instant *since)
 {
     const struct tel_str line = render_heir(recorder, run_id, owner, since);
     struct tel_buf id;
 
+    if (line.ptr == NULL)
+        return false;
     tel_buf_init(&id, recorder->run_id, sizeof recorder->run_id);
     tel_buf_str(&id, run_id);
     tel_buf_terminate(&id);
@@ -187,6 +189,7 @@ static void take_over(struct tel_recorder *recorder, struct tel_str run_id,
     recorder->last_line = (struct tel_str){recorder->line_memory, line.len};
     recorder->began_boot_ns = since->boottime_ns;
     recorder->self.pid = owner->process.pid;
+    return true;
 }
 
 /* Where the text is still that of who has handed it over. */
@@ -214,8 +217,8 @@ bool tel_recorder_inherit(struct tel_recorder *recorder, struct tel_str run_id,
         return false;
     if (owner.process.pid != self)
         name_self(&owner);
-    if (!tel_str_is(run_id, recorder->run_id))
-        take_over(recorder, run_id, &owner, since);
+    if (!tel_str_is(run_id, recorder->run_id) && !take_over(recorder, run_id, &owner, since))
+        return false;
     recorder->owner = owner;
     tel_recorder_put_owner(recorder);
     return true;

@@ -78,15 +78,6 @@ int tel_socket_address(struct sockaddr_un *address, socklen_t *len, const struct
  * user of dir nor root. */
 int tel_proto_connect(const struct tel_datadir *dir, enum tel_socket which);
 
-/* What is the same for all programs of a pid namespace costs each of them four cold looks under /proc. Whoever
- * starts a collector leaves it in a link beside the sockets. Connects to the socket of starts, names the
- * collector in dir, and fills pid_ns and boot_id of self: as the link says where the collector there is of the
- * caller's own pid namespace; else from /proc, and nothing is connected: -ENOENT. In a directory that others can
- * write to, always so. */
-int tel_proto_meet(struct tel_datadir *dir, struct tel_process *self);
-/* Leaves that link, for who is about to listen. */
-void tel_proto_leave_site(const struct tel_datadir *dir);
-
 /* What is the same for all programs of a pid namespace costs each of them four cold looks under /proc. So each
  * collector leaves it in a link beside its sockets, whose text is "NAMESPACE PID BOOT-ID": its own, as it sees
  * them. One for all namespaces: the collector that came last has left it. NULL when the path does not fit. */
