@@ -225,12 +225,15 @@ static void leave_site(const struct tel_datadir *dir)
     char memory[TEL_SITE_PATH_MAX];
     const char *path = tel_site_path(memory, dir);
     char boot_id[TEL_BOOT_ID_LEN + 1];
-    char text[TEL_SITE_PATH_MAX];
+    char text[TEL_SITE_MAX];
 
     tel_boot_id(boot_id);
     snprintf(text, sizeof text, "%llu %d %s", (unsigned long long)tel_pid_namespace(),
              (int)getpid(), boot_id);
-    if (path != NULL && boot_id[0] != '\0' && (unlink(path) == 0 || errno == ENOENT))
+    if (path == NULL)
+        return;
+    unlink(path);
+    if (boot_id[0] != '\0')
         (void)!symlink(text, path);
 }
 

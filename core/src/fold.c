@@ -20,7 +20,7 @@ enum {
     FILES_KEPT_OPEN = 2, /* today's, and yesterday's for what began before midnight */
     BULK_BATCHES = 4,    /* a pass of so many gives its memory back */
     DAMAGE_TRIES = 3,
-    WAL_MAX = 64 * 1024 * 1024 /* in such a pass, which nobody waits for */
+    WAL_MAX = 64 * 1024 * 1024
 };
 
 /* A journal file as far as this process knows it. */
@@ -46,6 +46,7 @@ struct tel_fold {
     size_t count;
     size_t cap;
     bool listed;
+    bool leaves_log; /* to its caller, but for that of a long pass */
     bool start_over; /* the database is another one: every file is due */
     struct tel_chunk chunk;
     struct tel_batch batch;
@@ -73,6 +74,11 @@ void tel_fold_set_between(struct tel_fold *fold, tel_fold_between_fn *fn, void *
 {
     fold->between = fn;
     fold->between_arg = arg;
+}
+
+void tel_fold_leave_log(struct tel_fold *fold)
+{
+    fold->leaves_log = true;
 }
 
 static void close_journal(struct journal *journal)
@@ -138,6 +144,11 @@ static int need_store(struct tel_fold *fold, struct tel_error *err)
     if (status == 0 && set_aside[0] != '\0')
         memcpy(fold->set_aside, set_aside, strlen(set_aside) + 1);
     return status;
+}
+
+struct tel_store *tel_fold_store_if_open(const struct tel_fold *fold)
+{
+    return fold->store;
 }
 
 struct tel_store *tel_fold_store(struct tel_fold *fold, struct tel_error *err)
@@ -498,11 +509,12 @@ static int fold_batch(struct tel_fold *fold, struct journal *journal, struct tel
 
 /* --- passes ------------------------------------------------------------------------------------ */
 
-/* A log that grows in a long pass makes every read slower. Failing to copy it now is no failure of the fold. */
+/* A log that grows makes every read slower. Failing to copy it now is no failure of the fold. */
 static void limit_wal(struct tel_fold *fold, const struct tel_fold_stats *stats)
 {
-    if (stats->batches >= BULK_BATCHES && tel_store_wal_bytes(fold->store) > WAL_MAX)
-        tel_store_checkpoint(fold->store, TEL_WAL_KEEP, NULL);
+    if (tel_store_wal_bytes(fold->store) > WAL_MAX &&
+        (!fold->leaves_log || stats->batches >= BULK_BATCHES))
+        tel_store_checkpoint(fold->store, fold->leaves_log ? TEL_WAL_KEEP : TEL_WAL_CUT, NULL);
 }
 
 /* look_at has said that there is something. Between batches the file may be replaced, too. */

@@ -30,6 +30,10 @@ void tel_fold_forget(struct tel_fold *fold);
 typedef int tel_fold_between_fn(void *arg);
 void tel_fold_set_between(struct tel_fold *fold, tel_fold_between_fn *fn, void *arg);
 
+/* The caller copies the database's log back when it is time. Otherwise a pass does that when it has grown large, as
+ * it does in the middle of a long one in any case. */
+void tel_fold_leave_log(struct tel_fold *fold);
+
 /* One pass: everything complete in the journal becomes rows, in transactions of bounded size. An
  * unfinished last line is left for the next pass. Reopens database and files that were replaced
  * or deleted. stats (optional) is added to, not cleared.
@@ -43,6 +47,8 @@ int tel_fold_pass(struct tel_fold *fold, bool scan_all, struct tel_fold_stats *s
 /* The store behind the fold, opened when needed; NULL (with err) when it cannot be. Borrowed,
  * valid until the next call on fold. */
 struct tel_store *tel_fold_store(struct tel_fold *fold, struct tel_error *err);
+/* NULL when no pass has opened it, or one has closed it again. */
+struct tel_store *tel_fold_store_if_open(const struct tel_fold *fold);
 /* Name under which a damaged database was set aside since the last call, or "". */
 const char *tel_fold_take_set_aside(struct tel_fold *fold);
 

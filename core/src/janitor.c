@@ -2,7 +2,6 @@
 #include "janitor.h"
 
 #include "append.h"
-#include "store.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@ struct work {
     uint32_t first; /* 0: nothing to sync */
     uint32_t last;
     bool copy;
+    enum tel_wal_size size;
 };
 
 struct tel_janitor {
@@ -22,7 +22,7 @@ struct tel_janitor {
     pthread_mutex_t mutex;
     pthread_cond_t wanted;
     struct work work;
-    bool copying; /* asked for, or under way */
+    enum tel_copy copy;
     bool stop;
 };
 
@@ -33,12 +33,12 @@ static void sync_files(const struct tel_datadir *dir, uint32_t first, uint32_t l
         tel_append_sync(dir, last, NULL);
 }
 
-static void do_work(struct tel_janitor *janitor, const struct work *work)
+static enum tel_copy do_work(struct tel_janitor *janitor, const struct work *work)
 {
     if (work->first != 0)
         sync_files(janitor->dir, work->first, work->last);
-    if (work->copy)
-        tel_store_copy_wal(janitor->dir, NULL);
+    return work->copy && tel_store_copy_wal(janitor->dir, work->size, NULL) == 1 ? TEL_COPY_WHOLE
+                                                                                 : TEL_COPY_NONE;
 }
 
 static void *serve(void *arg)
@@ -52,10 +52,13 @@ static void *serve(void *arg)
 
         janitor->work = (struct work){0};
         if (work.first != 0 || work.copy) {
+            enum tel_copy copy;
+
             pthread_mutex_unlock(&janitor->mutex);
-            do_work(janitor, &work);
+            copy = do_work(janitor, &work);
             pthread_mutex_lock(&janitor->mutex);
-            janitor->copying = janitor->work.copy;
+            if (work.copy && !janitor->work.copy)
+                janitor->copy = copy;
         } else if (janitor->stop) {
             break;
         } else {
@@ -93,26 +96,30 @@ void tel_janitor_sync(struct tel_janitor *janitor, uint32_t first, uint32_t last
     pthread_mutex_unlock(&janitor->mutex);
 }
 
-void tel_janitor_copy_wal(struct tel_janitor *janitor)
+void tel_janitor_copy_wal(struct tel_janitor *janitor, enum tel_wal_size size)
 {
     if (janitor == NULL)
         return;
     pthread_mutex_lock(&janitor->mutex);
-    janitor->work.copy = janitor->copying = true;
+    janitor->work.copy = true;
+    janitor->work.size = size;
+    janitor->copy = TEL_COPY_BUSY;
     pthread_cond_signal(&janitor->wanted);
     pthread_mutex_unlock(&janitor->mutex);
 }
 
-bool tel_janitor_is_copying(struct tel_janitor *janitor)
+enum tel_copy tel_janitor_take_copy(struct tel_janitor *janitor)
 {
-    bool copying;
+    enum tel_copy copy;
 
     if (janitor == NULL)
-        return false;
+        return TEL_COPY_NONE;
     pthread_mutex_lock(&janitor->mutex);
-    copying = janitor->copying;
+    copy = janitor->copy;
+    if (copy == TEL_COPY_WHOLE)
+        janitor->copy = TEL_COPY_NONE;
     pthread_mutex_unlock(&janitor->mutex);
-    return copying;
+    return copy;
 }
 
 void tel_janitor_stop(struct tel_janitor *janitor)

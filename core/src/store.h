@@ -103,9 +103,11 @@ int tel_store_next_due(struct tel_store *store, const struct tel_due_filter *fil
  * or is cut back when it is a big one, which takes a moment. */
 enum tel_wal_size { TEL_WAL_KEEP, TEL_WAL_CUT };
 int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct tel_error *err);
-/* Does the most of it in another thread, by a connection of its own to the database of dir: copies what there is
- * by now. What has come meanwhile, and the rest of the work, are left to tel_store_checkpoint. */
-int tel_store_copy_wal(const struct tel_datadir *dir, struct tel_error *err);
+/* The same in another thread, by a connection of its own to the database of dir. 1 when the log has begun anew, which
+ * the store there is to be told; 0 when something has come meanwhile: that is left to tel_store_checkpoint. */
+int tel_store_copy_wal(const struct tel_datadir *dir, enum tel_wal_size size,
+                       struct tel_error *err);
+void tel_store_note_new_wal(struct tel_store *store);
 /* Bytes in use in the WAL, as of our last commit; 0 after a whole checkpoint, although the file
  * keeps its size then. */
 uint64_t tel_store_wal_bytes(const struct tel_store *store);

@@ -15,44 +15,60 @@ static const char *const wal_sizes[] = {
     [TEL_WAL_CUT] = "PRAGMA journal_size_limit = 8388608",
 };
 
-int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
+/* 1 when all was copied. */
+static int copy(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
 {
     int pages = 0;
     int copied = 0;
-    int status = tel_db_exec(store->db, wal_sizes[size], err);
+    const int status = tel_db_exec(store->db, wal_sizes[size], err);
     int rc;
 
     if (status < 0)
         return status;
     rc = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
-
     if (rc != SQLITE_OK)
         return tel_db_fail(err, store->db, rc);
-    if (pages <= 0 || copied < pages)
-        return 0;
-    /* The WAL begins anew with the next commit, which has to sync its header: better now than
-     * while a host waits. */
-    return tel_store_run(store, TEL_STATEMENT_PRIME, err);
+    return pages > 0 && copied == pages;
 }
 
-int tel_store_copy_wal(const struct tel_datadir *dir, struct tel_error *err)
+int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
 {
-    struct tel_store *store = tel_store_new(dir, 0);
-    int64_t version;
-    int rc = SQLITE_OK;
+    const int status = copy(store, size, err);
+
+    /* The WAL begins anew with the next commit, which has to sync its header: better now than
+     * while a host waits. */
+    return status == 1 ? tel_store_run(store, TEL_STATEMENT_PRIME, err) : status;
+}
+
+static int copy_at_once(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
+{
+    int status = tel_store_connect(store, err);
+
+    if (status == 0) /* a connection that has read nothing knows of no log */
+        status = tel_db_exec(store->db, "PRAGMA synchronous = NORMAL; PRAGMA schema_version", err);
+    if (status == 0)
+        status = copy(store, size, err);
+    if (status == 1)
+        status = tel_store_run(store, TEL_STATEMENT_PRIME, err) < 0 ? 0 : 1;
+    return status;
+}
+
+int tel_store_copy_wal(const struct tel_datadir *dir, enum tel_wal_size size, struct tel_error *err)
+{
+    enum { BUSY_MS = 1000 };
+    struct tel_store *store = tel_store_new(dir, BUSY_MS);
     int status;
 
     if (store == NULL)
         return tel_fail_sys(err, -ENOMEM, "cannot open the database", NULL);
-    status = tel_store_connect(store, err);
-    if (status == 0) /* a connection that has read nothing knows of no log */
-        status = tel_db_get_int(store->db, "PRAGMA schema_version", &version, err);
-    if (status == 0)
-        rc = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    if (rc != SQLITE_OK)
-        status = tel_db_fail(err, store->db, rc);
+    status = copy_at_once(store, size, err);
     tel_store_close(store);
     return status;
+}
+
+void tel_store_note_new_wal(struct tel_store *store)
+{
+    store->wal_pages = 0;
 }
 
 /* Somebody else's lock is not waited for: a host may come meanwhile. */

@@ -9,25 +9,31 @@
 
 enum {
     BUSY_MS = 100,
-    COPY_MS = 10, /* how often it is looked whether the janitor is done */
+    COPY_MS = 10, /* how often it is looked whether the copier is done */
     CARE_BYTES = 256 * 1024,
     FORCED_CARE_BYTES = 32 * 1024 * 1024,
-    LAST_CARE_BYTES = 2 * FORCED_CARE_BYTES, /* the janitor does not keep up */
+    LAST_CARE_BYTES = 2 * FORCED_CARE_BYTES, /* the copier does not keep up */
     REST_BYTES = 1024 * 1024                 /* that may be left to copy while hosts have to wait */
 };
 
 int tel_upkeep_open(struct tel_upkeep *upkeep, struct tel_error *err)
 {
-    upkeep->janitor = tel_janitor_start(upkeep->dir);
-    return tel_fold_open(&upkeep->fold, upkeep->dir, BUSY_MS, err);
+    int status;
+
+    upkeep->syncer = tel_janitor_start(upkeep->dir);
+    status = tel_fold_open(&upkeep->fold, upkeep->dir, BUSY_MS, err);
+    if (status == 0)
+        tel_fold_leave_log(upkeep->fold);
+    return status;
 }
 
 void tel_upkeep_close(struct tel_upkeep *upkeep, struct tel_store *store)
 {
+    tel_janitor_stop(upkeep->copier); /* first, as it would be in the checkpoint's way */
     if (store != NULL && tel_store_wal_bytes(store) > 0)
         tel_store_checkpoint(store, TEL_WAL_CUT, NULL);
     tel_fold_close(upkeep->fold);
-    tel_janitor_stop(upkeep->janitor);
+    tel_janitor_stop(upkeep->syncer);
 }
 
 bool tel_upkeep_is_ours(const struct tel_upkeep *upkeep)
@@ -55,16 +61,18 @@ struct tel_store *tel_upkeep_store(struct tel_upkeep *upkeep)
 
 bool tel_upkeep_fold(struct tel_upkeep *upkeep, bool scan_all)
 {
+    struct tel_fold_stats stats = {0};
     int status;
 
     tel_upkeep_look(upkeep);
     if (upkeep->is_lost)
         return false; /* nothing that was deleted comes back to life */
     upkeep->fold_began_ns = tel_clock_boottime_ns();
-    status = tel_fold_pass(upkeep->fold, scan_all, NULL, NULL);
+    status = tel_fold_pass(upkeep->fold, scan_all, &stats, NULL);
     tel_agenda_drop(upkeep->agenda, TEL_WORK_FOLD);
     tel_agenda_add(upkeep->agenda, status < 0 ? TEL_WORK_RETRY : TEL_WORK_CARE);
-    tel_agenda_add(upkeep->agenda, TEL_WORK_ROOM);
+    if (stats.batches > 0)
+        tel_agenda_add(upkeep->agenda, TEL_WORK_ROOM);
     return status >= 0;
 }
 
@@ -80,46 +88,65 @@ void tel_upkeep_sync(struct tel_upkeep *upkeep)
     struct tel_instant now;
 
     tel_clock_now(&now);
-    tel_janitor_sync(upkeep->janitor, tel_date_of(now.realtime_ns - minute_ns),
+    tel_janitor_sync(upkeep->syncer, tel_date_of(now.realtime_ns - minute_ns),
                      tel_date_of(now.realtime_ns));
 }
 
 void tel_upkeep_make_room(struct tel_upkeep *upkeep)
 {
-    struct tel_store *store = tel_upkeep_store(upkeep);
+    struct tel_store *store = tel_fold_store_if_open(upkeep->fold);
 
-    if (store != NULL)
+    if (store != NULL && tel_upkeep_is_ours(upkeep))
         tel_store_make_room(store);
 }
 
-/* In a log that has begun anew, all is to be copied again. */
-static bool needs_copy(const struct tel_upkeep *upkeep, uint64_t bytes)
+/* False when there is no thread to do it. */
+static bool ask_for_copy(struct tel_upkeep *upkeep, uint64_t bytes, enum tel_wal_size size)
 {
-    const uint64_t copied = upkeep->copied <= bytes ? upkeep->copied : 0;
+    if (upkeep->copier == NULL)
+        upkeep->copier = tel_janitor_start(upkeep->dir);
+    tel_janitor_copy_wal(upkeep->copier, size);
+    upkeep->copied = bytes;
+    return upkeep->copier != NULL;
+}
 
-    return bytes - copied > REST_BYTES && bytes < LAST_CARE_BYTES;
+static void look_again_soon(struct tel_upkeep *upkeep)
+{
+    tel_agenda_add_at(upkeep->agenda, TEL_WORK_CARE, tel_clock_boottime_ns() + COPY_MS * MS);
+}
+
+/* Of a log that is larger than it ought to be. */
+static void shorten(struct tel_upkeep *upkeep, struct tel_store *store, enum tel_wal_size size)
+{
+    const uint64_t bytes = tel_store_wal_bytes(store);
+
+    if (bytes - upkeep->copied > REST_BYTES && bytes < LAST_CARE_BYTES &&
+        ask_for_copy(upkeep, bytes, size)) {
+        look_again_soon(upkeep);
+    } else {
+        tel_store_checkpoint(store, size, NULL);
+        upkeep->copied = 0;
+    }
 }
 
 void tel_upkeep_care(struct tel_upkeep *upkeep, int64_t quiet_ns)
 {
     struct tel_store *store = tel_upkeep_store(upkeep);
-    const uint64_t bytes = store == NULL ? 0 : tel_store_wal_bytes(store);
+    const enum tel_copy copy = tel_janitor_take_copy(upkeep->copier);
     const bool quiet = quiet_ns >= tel_agenda_delay_ns(TEL_WORK_CARE);
+    uint64_t bytes;
 
-    if (bytes < CARE_BYTES)
+    if (store == NULL)
         return;
-    if (!quiet && bytes < FORCED_CARE_BYTES) {
+    if (copy == TEL_COPY_WHOLE)
+        tel_store_note_new_wal(store);
+    bytes = tel_store_wal_bytes(store);
+    if (bytes < upkeep->copied)
+        upkeep->copied = 0; /* the log has begun anew */
+    if (copy == TEL_COPY_BUSY)
+        look_again_soon(upkeep);
+    else if (bytes >= FORCED_CARE_BYTES || (quiet && bytes >= CARE_BYTES))
+        shorten(upkeep, store, quiet ? TEL_WAL_CUT : TEL_WAL_KEEP);
+    else if (bytes >= CARE_BYTES)
         tel_agenda_add(upkeep->agenda, TEL_WORK_CARE);
-        return;
-    }
-    if (!tel_janitor_is_copying(upkeep->janitor) && needs_copy(upkeep, bytes)) {
-        tel_janitor_copy_wal(upkeep->janitor);
-        upkeep->copied = bytes;
-    }
-    if (tel_janitor_is_copying(upkeep->janitor)) {
-        tel_agenda_add_at(upkeep->agenda, TEL_WORK_CARE, tel_clock_boottime_ns() + COPY_MS * MS);
-    } else {
-        tel_store_checkpoint(store, quiet ? TEL_WAL_CUT : TEL_WAL_KEEP, NULL);
-        upkeep->copied = 0;
-    }
 }

@@ -13,10 +13,11 @@ struct tel_upkeep {
     const struct tel_claim *claim;
     struct tel_agenda *agenda;
     struct tel_fold *fold;
-    struct tel_janitor *janitor;
-    int64_t fold_began_ns; /* of the last pass, CLOCK_BOOTTIME */
-    uint64_t copied;       /* bytes of the WAL that the janitor has been asked to copy */
-    bool is_lost;          /* a fold, or a look, has found the directory to be another's */
+    struct tel_janitor *syncer;
+    struct tel_janitor *copier; /* NULL: none is needed yet */
+    int64_t fold_began_ns;      /* of the last pass, CLOCK_BOOTTIME */
+    uint64_t copied; /* bytes of the WAL that the copier was asked for last; 0: none of this log */
+    bool is_lost;    /* a fold, or a look, has found the directory to be another's */
 };
 
 /* Upkeep of what dir, claim and agenda name. The database is not opened yet. 0 or negative; it has to be
@@ -42,8 +43,8 @@ void tel_upkeep_note_written(struct tel_upkeep *upkeep);
 void tel_upkeep_sync(struct tel_upkeep *upkeep);
 /* TEL_WORK_ROOM. */
 void tel_upkeep_make_room(struct tel_upkeep *upkeep);
-/* TEL_WORK_CARE: copies the WAL back once it is quiet, or when it has grown out of hand. The janitor does the most
- * of it, so that hosts need not wait for the disk. */
+/* TEL_WORK_CARE: copies the WAL back once it is quiet, or when it has grown out of hand. Of much, the copier does the
+ * most, so that no host has to wait for the disk. */
 void tel_upkeep_care(struct tel_upkeep *upkeep, int64_t quiet_ns);
 
 #endif

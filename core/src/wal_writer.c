@@ -119,23 +119,31 @@ static sqlite3_int64 size_of(struct log *log)
     return size;
 }
 
+/* Where the file ends, when that is behind our own last commit; else 0: the log has begun anew since, and where it
+ * is now will be known with our next commit. */
+static sqlite3_int64 size_behind_commit(struct log *log)
+{
+    const sqlite3_int64 size = log == NULL || log->end == 0 ? 0 : size_of(log);
+
+    return size > 0 && size >= log->end ? size : 0;
+}
+
 bool tel_wal_writer_is_short(sqlite3 *db)
 {
     struct log *log = log_of_database(db);
+    const sqlite3_int64 size = size_behind_commit(log);
 
-    return log != NULL && log->end > 0 && size_of(log) < log->end + ROOM_MIN;
+    return size > 0 && size < log->end + ROOM_MIN;
 }
 
 void tel_wal_writer_extend(sqlite3 *db)
 {
     static const char zeros[PAGE_MAX];
     struct log *log = log_of_database(db);
-    int rc = SQLITE_OK;
+    sqlite3_int64 at = size_behind_commit(log);
+    int rc = at == 0 ? SQLITE_EMPTY : SQLITE_OK;
 
-    if (log == NULL || log->end == 0)
-        return;
-    for (sqlite3_int64 at = size_of(log); at < log->end + ROOM_MAX && rc == SQLITE_OK;
-         at += PAGE_MAX)
+    for (; rc == SQLITE_OK && at < log->end + ROOM_MAX; at += PAGE_MAX)
         rc = write_through(log, zeros, PAGE_MAX, at);
 }
 

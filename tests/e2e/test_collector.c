@@ -69,8 +69,13 @@ Test(collector, leaves_what_programs_need_not_look_up)
     cr_assert_gt(readlink(path, site, sizeof site - 1), 0, "%s", path);
     cr_expect_str_eq(site, text("%llu %d %s", (unsigned long long)here.pid_ns,
                                 (int)collector_of(base_dir()), here.boot_id));
-    cr_assert_eq(record("/bin/true").status, 0); /* finds it there */
-    cr_expect_str_eq(run_value(base_dir(), "DISTINCT boot_id"), here.boot_id);
+    cr_expect_str_eq(run_value(base_dir(), "boot_id"), here.boot_id);
+    /* It is what the next one takes. */
+    memcpy(strrchr(site, ' ') + 1, "01234567", 8);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(symlink(site, path), 0);
+    cr_assert_eq(record("/bin/true").status, 0);
+    cr_expect_str_eq(run_value(base_dir(), "count(*), sum(boot_id LIKE '01234567-%')"), "2|1");
     cr_expect_str_eq(run_value(base_dir(), "DISTINCT pid_ns"),
                      text("%llu", (unsigned long long)here.pid_ns));
 }

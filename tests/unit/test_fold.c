@@ -762,6 +762,25 @@ Test(fold, another_process_may_have_folded_already)
     expect_runs("r1|success\nr2|success\nr3|success");
 }
 
+/* As by `telemetry sync` again and again, where no collector works. */
+Test(fold, a_log_does_not_grow_without_bound)
+{
+    const uint64_t bound = 64 * 1024 * 1024;
+    uint64_t largest = 0;
+    uint64_t size = 0;
+
+    open_fold(BUSY_MS);
+    for (int i = 0; i < 3000 && size >= largest; i++) {
+        append_run(DAY, text("r%d", i));
+        pass(false);
+        largest = size;
+        size = tel_store_wal_bytes(tel_fold_store(fold, &err));
+    }
+    cr_expect_gt(largest, bound - 1024 * 1024);
+    cr_expect_lt(size, 1024 * 1024);
+    cr_expect_str_eq(sql("PRAGMA integrity_check"), "ok");
+}
+
 static pid_t fold_in_child(int times)
 {
     pid_t pid = fork();

@@ -895,6 +895,23 @@ Test(store, checkpoints_only_when_told)
     cr_expect_str_eq(sql("SELECT count(*) FROM agent_runs"), "300");
 }
 
+Test(store, a_big_log_is_cut_when_that_is_wanted)
+{
+    const long limit = 8 * 1024 * 1024;
+    struct stat st;
+
+    open_store();
+    for (int i = 0; i < 700; i++)
+        put_at(start_line(text("r%d", i), i), 20261122, (uint64_t)i);
+    cr_assert_eq(tel_store_checkpoint(store, TEL_WAL_KEEP, &err), 0, "%s", err.message);
+    cr_assert_eq(stat(text("%s-wal", dir.db), &st), 0);
+    cr_expect_gt((long)st.st_size, limit, "it keeps its size");
+    cr_assert_eq(tel_store_checkpoint(store, TEL_WAL_CUT, &err), 0, "%s", err.message);
+    cr_assert_eq(stat(text("%s-wal", dir.db), &st), 0);
+    cr_expect_eq((long)st.st_size, limit);
+    cr_expect_str_eq(sql("SELECT count(*) FROM agent_runs"), "700");
+}
+
 Test(store, a_reader_does_not_block_a_checkpoint)
 {
     sqlite3 *db;

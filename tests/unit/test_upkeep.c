@@ -2,10 +2,13 @@
 #include "upkeep.h"
 
 #include <criterion/criterion.h>
+#include <sqlite3.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "support/places.h"
 #include "support/support.h"
+#include "wal_writer.h"
 
 static struct tel_datadir dir;
 static struct tel_claim claim;
@@ -19,6 +22,7 @@ static void set_up(void)
     make_place(&dir, test_dir());
     cr_assert_eq(tel_datadir_prepare_run(&dir, NULL), 0);
     cr_assert_eq(tel_claim_take(&claim, &dir, &err), 0, "%s", err.message);
+    tel_wal_writer_use(); /* as the collector does */
     upkeep = (struct tel_upkeep){.dir = &dir, .claim = &claim, .agenda = &agenda};
     cr_assert_eq(tel_upkeep_open(&upkeep, &err), 0, "%s", err.message);
 }
@@ -85,11 +89,12 @@ static uint64_t wal_bytes(void)
 
 static void fold_runs(int count)
 {
-    FILE *journal = fopen(journal_path(dir.raw, this_date()), "we");
+    static int next;
+    FILE *journal = fopen(journal_path(dir.raw, this_date()), "ae");
 
     cr_assert_not_null(journal);
-    for (int i = 0; i < count; i++)
-        fputs(start_line(text("r%d", i), i), journal);
+    for (int i = 0; i < count; i++, next++)
+        fputs(start_line(text("r%d", next), next), journal);
     fclose(journal);
     cr_assert(tel_upkeep_fold(&upkeep, false));
 }
@@ -115,8 +120,8 @@ Test(upkeep, a_log_is_left_alone_while_there_is_something_to_do)
     cr_expect(tel_agenda_has(&agenda, TEL_WORK_CARE), "it is looked at again");
 }
 
-/* Hosts wait for the last part only: the disk takes its time for what the janitor does. */
-Test(upkeep, a_long_log_is_copied_by_the_janitor_first)
+/* No host waits for the disk. */
+Test(upkeep, a_long_log_is_copied_by_the_copier)
 {
     uint64_t before;
 
@@ -124,15 +129,32 @@ Test(upkeep, a_long_log_is_copied_by_the_janitor_first)
     before = wal_bytes();
     cr_assert_gt(before, 1024 * 1024, "%llu", (unsigned long long)before);
     tel_agenda_drop(&agenda, TEL_WORK_CARE);
+    cr_expect_null(upkeep.copier);
     tel_upkeep_care(&upkeep, quiet_ns);
-    if (upkeep.copied != 0) { /* else it was done within the microsecond */
-        cr_expect_eq(wal_bytes(), before);
-        cr_expect(tel_agenda_has(&agenda, TEL_WORK_CARE), "it is looked whether it is done");
-    }
+    cr_expect_not_null(upkeep.copier);
+    cr_expect_eq(upkeep.copied, before, "it has been asked");
+    cr_expect_eq(wal_bytes(), before, "and nothing else has been done");
+    cr_expect(tel_agenda_has(&agenda, TEL_WORK_CARE), "it is looked whether it is done");
     cr_expect(wait_until(is_cared_for, NULL, 20000));
     cr_expect_eq(upkeep.copied, 0);
-    cr_expect_str_eq(sql_text(dir.base, "SELECT count FROM fold_prime"), "1");
+    cr_expect_str_eq(sql_text(dir.base, "SELECT count FROM fold_prime"), "1",
+                     "by the copier alone");
     cr_expect_str_eq(sql_text(dir.base, "SELECT count(*) FROM agent_runs"), "6000");
+    cr_expect_str_eq(sql_text(dir.base, "PRAGMA integrity_check"), "ok");
+}
+
+/* What comes while the copier is at work is copied in the end, too; and of the next log it is asked again. */
+Test(upkeep, a_log_that_goes_on_growing_is_copied_nevertheless)
+{
+    for (int i = 0; i < 3; i++) {
+        fold_runs(6000);
+        tel_upkeep_care(&upkeep, quiet_ns);
+        cr_expect_neq(upkeep.copied, 0, "%d", i);
+        fold_runs(100);
+        cr_expect(wait_until(is_cared_for, NULL, 20000));
+        cr_expect_eq(upkeep.copied, 0);
+    }
+    cr_expect_str_eq(sql_text(dir.base, "SELECT count(*) FROM agent_runs"), "18300");
     cr_expect_str_eq(sql_text(dir.base, "PRAGMA integrity_check"), "ok");
 }
 
@@ -143,5 +165,52 @@ Test(upkeep, a_short_log_is_copied_at_once)
     cr_assert_lt(wal_bytes(), 1024 * 1024);
     tel_upkeep_care(&upkeep, quiet_ns);
     cr_expect_lt(wal_bytes(), 64 * 1024);
+    cr_expect_null(upkeep.copier);
     cr_expect_str_eq(sql_text(dir.base, "SELECT count(*) FROM agent_runs"), "600");
+}
+
+/* --- room in it ---------------------------------------------------------------------------------- */
+
+static off_t size_of_log(void)
+{
+    struct stat st;
+
+    return stat(text("%s-wal", dir.db), &st) == 0 ? st.st_size : 0;
+}
+
+Test(upkeep, room_is_made_after_a_commit)
+{
+    off_t size;
+
+    fold_runs(1);
+    cr_expect(tel_agenda_has(&agenda, TEL_WORK_ROOM));
+    size = size_of_log();
+    tel_upkeep_make_room(&upkeep);
+    cr_expect_gt(size_of_log(), size + 256 * 1024);
+    size = size_of_log();
+    tel_upkeep_make_room(&upkeep);
+    cr_expect_eq(size_of_log(), size, "there is enough");
+    tel_agenda_drop(&agenda, TEL_WORK_ROOM);
+    cr_expect(tel_upkeep_fold(&upkeep, false));
+    cr_expect_not(tel_agenda_has(&agenda, TEL_WORK_ROOM), "nothing was committed");
+}
+
+Test(upkeep, room_is_not_waited_for)
+{
+    sqlite3 *other;
+
+    fold_runs(1);
+    cr_assert_eq(sqlite3_open(dir.db, &other), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    tel_upkeep_make_room(&upkeep);
+    cr_expect_lt(size_of_log(), 256 * 1024);
+    sqlite3_close(other);
+    tel_upkeep_make_room(&upkeep);
+    cr_expect_gt(size_of_log(), 256 * 1024);
+}
+
+Test(upkeep, no_room_in_a_database_that_is_not_open)
+{
+    tel_upkeep_make_room(&upkeep);
+    cr_expect_not(file_exists(dir.db));
 }

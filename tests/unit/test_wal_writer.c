@@ -201,6 +201,23 @@ Test(wal_writer, room_is_made_when_little_is_left)
     cr_assert(is_sound());
 }
 
+/* Another program has cut it off. Where it goes on is known with the next commit. */
+Test(wal_writer, no_room_in_a_log_that_has_begun_anew)
+{
+    change(db, "INSERT INTO t VALUES (1, 'one', randomblob(100000))");
+    make_room();
+    change(other, "PRAGMA wal_checkpoint(TRUNCATE)");
+    cr_assert_eq(log_size(), 0);
+    cr_expect_not(tel_wal_writer_is_short(db));
+    make_room();
+    cr_expect_eq(log_size(), 0);
+    change(db, "INSERT INTO t VALUES (2, 'two', 'b')");
+    cr_expect(tel_wal_writer_is_short(db));
+    make_room();
+    cr_assert_eq(number(other, "SELECT count(*) FROM t"), 2);
+    cr_assert(is_sound());
+}
+
 /* As after a crash: whoever reads the log next finds zeros behind its frames. */
 Test(wal_writer, room_is_not_taken_for_frames)
 {

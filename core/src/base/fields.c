@@ -38,17 +38,12 @@ const char *tel_field_unset(const struct tel_field *field)
     return texts[field->unset];
 }
 
-static bool is_called(const struct tel_field *field, struct tel_str name)
-{
-    return tel_str_equal(tel_field_name(field), name);
-}
-
 int tel_field_find(const struct tel_field *table, int count, struct tel_str name, int hint)
 {
-    if (hint >= 0 && hint < count && is_called(&table[hint], name))
+    if (hint >= 0 && hint < count && tel_str_equal(tel_field_name(&table[hint]), name))
         return hint;
     for (int i = 0; i < count; i++) {
-        if (is_called(&table[i], name))
+        if (tel_str_equal(tel_field_name(&table[i]), name))
             return i;
     }
     return -1;

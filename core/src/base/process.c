@@ -133,22 +133,19 @@ int tel_proc_stat_read(const char *path, struct tel_proc_stat *out)
 /* unshare(2): with this flag it does nothing in a process of one thread, and fails in any other. A tenth of what
  * a look under /proc costs; but some filters of system calls end whoever makes it, so under a filter it is not
  * made. */
-static long try_unshare(void)
+static bool may_unshare(void)
 {
-    return tel_sys_call(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) != 0
-               ? -EPERM
-               : tel_sys_call(SYS_unshare, CLONE_SIGHAND, 0, 0, 0, 0, 0);
+    return tel_sys_call(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) == 0 &&
+           tel_sys_call(SYS_unshare, CLONE_SIGHAND, 0, 0, 0, 0, 0) == 0;
 }
 
 bool tel_process_is_alone(void)
 {
     enum { LINKS_OF_ONE = 3 }; /* ".", the entry in its parent, and one thread's ".." */
-    const long status = try_unshare();
     struct stat st;
 
-    if (status == 0 || status == -EINVAL)
-        return status == 0;
-    return tel_sys_fstatat(AT_FDCWD, "/proc/self/task", &st, 0) == 0 && st.st_nlink <= LINKS_OF_ONE;
+    return may_unshare() || (tel_sys_fstatat(AT_FDCWD, "/proc/self/task", &st, 0) == 0 &&
+                             st.st_nlink <= LINKS_OF_ONE);
 }
 
 void tel_boot_id(char out[TEL_BOOT_ID_LEN + 1])

@@ -112,7 +112,7 @@ static int connect_to_site(struct tel_datadir *dir, struct tel_process *self)
 {
     char memory[TEL_SITE_PATH_MAX];
     const char *path = dir->shared ? NULL : tel_site_path(memory, dir);
-    char text[TEL_SITE_PATH_MAX];
+    char text[TEL_SITE_MAX];
     ssize_t len = path == NULL ? -1 : tel_sys_readlink(path, text, sizeof text);
     struct tel_str rest = {text, len < 0 ? 0 : (size_t)len};
     struct tel_str number = tel_str_take(&rest, ' ');

@@ -81,7 +81,8 @@ int tel_proto_connect(const struct tel_datadir *dir, enum tel_socket which);
 /* What is the same for all programs of a pid namespace costs each of them four cold looks under /proc. So each
  * collector leaves it in a link beside its sockets, whose text is "NAMESPACE PID BOOT-ID": its own, as it sees
  * them. One for all namespaces: the collector that came last has left it. NULL when the path does not fit. */
-#define TEL_SITE_PATH_MAX 108 /* a socket's would not fit either */
+#define TEL_SITE_PATH_MAX 108 /* in deeper directories each program looks for itself */
+#define TEL_SITE_MAX 80
 const char *tel_site_path(char memory[TEL_SITE_PATH_MAX], const struct tel_datadir *dir);
 /* Names the collector in dir, and fills pid_ns and boot_id of self: from that link, with a connection to the
  * socket of starts, if a collector of the caller's own pid namespace has left it; else from /proc, and with

@@ -108,8 +108,12 @@ static int take_lock(const struct tel_datadir *dir, struct tel_error *err)
 
 int tel_claim_listen(struct tel_claim *claim, const struct tel_datadir *dir, struct tel_error *err)
 {
+    char site[TEL_SITE_PATH_MAX];
     int status;
 
+    /* One from before a boot could be right by chance: numbers of processes come again. */
+    if (tel_site_path(site, dir) != NULL)
+        tel_sys_unlinkat(AT_FDCWD, site);
     claim->start = listen_at(dir, TEL_SOCKET_START);
     claim->request = claim->start < 0 ? -1 : listen_at(dir, TEL_SOCKET_REQUEST);
     if (claim->start >= 0 && claim->request >= 0)
