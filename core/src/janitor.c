@@ -37,8 +37,9 @@ static enum tel_copy do_work(struct tel_janitor *janitor, const struct work *wor
 {
     if (work->first != 0)
         sync_files(janitor->dir, work->first, work->last);
-    return work->copy && tel_store_copy_wal(janitor->dir, work->size, NULL) == 1 ? TEL_COPY_WHOLE
-                                                                                 : TEL_COPY_NONE;
+    if (!work->copy)
+        return TEL_COPY_NONE;
+    return tel_store_copy_wal(janitor->dir, work->size, NULL) == 1 ? TEL_COPY_WHOLE : TEL_COPY_PART;
 }
 
 static void *serve(void *arg)
@@ -116,7 +117,7 @@ enum tel_copy tel_janitor_take_copy(struct tel_janitor *janitor)
         return TEL_COPY_NONE;
     pthread_mutex_lock(&janitor->mutex);
     copy = janitor->copy;
-    if (copy == TEL_COPY_WHOLE)
+    if (copy != TEL_COPY_BUSY)
         janitor->copy = TEL_COPY_NONE;
     pthread_mutex_unlock(&janitor->mutex);
     return copy;

@@ -16,10 +16,11 @@ void tel_janitor_stop(struct tel_janitor *janitor);
 void tel_janitor_sync(struct tel_janitor *janitor, uint32_t first, uint32_t last);
 /* Asks for the WAL to be copied (tel_store_copy_wal); returns at once. */
 void tel_janitor_copy_wal(struct tel_janitor *janitor, enum tel_wal_size size);
-/* What has become of that. Never TEL_COPY_BUSY without a thread; TEL_COPY_WHOLE once. */
+/* What has become of that, told once. Always TEL_COPY_NONE without a thread. */
 enum tel_copy {
-    TEL_COPY_NONE, /* not asked for, or it is not known to be whole */
+    TEL_COPY_NONE, /* not asked for */
     TEL_COPY_BUSY,
+    TEL_COPY_PART, /* something was in the way */
     TEL_COPY_WHOLE /* the log has begun anew */
 };
 enum tel_copy tel_janitor_take_copy(struct tel_janitor *janitor);

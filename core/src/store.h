@@ -103,8 +103,8 @@ int tel_store_next_due(struct tel_store *store, const struct tel_due_filter *fil
  * or is cut back when it is a big one, which takes a moment. */
 enum tel_wal_size { TEL_WAL_KEEP, TEL_WAL_CUT };
 int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct tel_error *err);
-/* The same in another thread, by a connection of its own to the database of dir. 1 when the log has begun anew, which
- * the store there is to be told; 0 when something has come meanwhile: that is left to tel_store_checkpoint. */
+/* The same in another thread, by a connection of its own to the database of dir; nobody can commit for the last moment
+ * of it. 1 when the log has begun anew, which the store there is to be told; 0 when a reader was in the way. */
 int tel_store_copy_wal(const struct tel_datadir *dir, enum tel_wal_size size,
                        struct tel_error *err);
 void tel_store_note_new_wal(struct tel_store *store);

@@ -15,8 +15,8 @@ static const char *const wal_sizes[] = {
     [TEL_WAL_CUT] = "PRAGMA journal_size_limit = 8388608",
 };
 
-/* 1 when all was copied. */
-static int copy(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
+/* 1 when all was copied. mode: of sqlite3_wal_checkpoint_v2. */
+static int copy(struct tel_store *store, int mode, enum tel_wal_size size, struct tel_error *err)
 {
     int pages = 0;
     int copied = 0;
@@ -25,32 +25,43 @@ static int copy(struct tel_store *store, enum tel_wal_size size, struct tel_erro
 
     if (status < 0)
         return status;
-    rc = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
+    rc = sqlite3_wal_checkpoint_v2(store->db, "main", mode, &pages, &copied);
     if (rc != SQLITE_OK)
         return tel_db_fail(err, store->db, rc);
     return pages > 0 && copied == pages;
 }
 
-int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
+/* The WAL begins anew with the next commit, which has to sync its header: better now than while a host waits. */
+static int begin_anew(struct tel_store *store, struct tel_error *err)
 {
-    const int status = copy(store, size, err);
-
-    /* The WAL begins anew with the next commit, which has to sync its header: better now than
-     * while a host waits. */
-    return status == 1 ? tel_store_run(store, TEL_STATEMENT_PRIME, err) : status;
+    return tel_store_run(store, TEL_STATEMENT_PRIME, err);
 }
 
-static int copy_at_once(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
+int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
+{
+    const int status = copy(store, SQLITE_CHECKPOINT_PASSIVE, size, err);
+
+    return status == 1 ? begin_anew(store, err) : status;
+}
+
+/* What comes while it is copied is copied with the write lock held, and that is little. A reader who is in the way
+ * then is not waited for. */
+static int copy_by_itself(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
 {
     int status = tel_store_connect(store, err);
 
     if (status == 0) /* a connection that has read nothing knows of no log */
         status = tel_db_exec(store->db, "PRAGMA synchronous = NORMAL; PRAGMA schema_version", err);
     if (status == 0)
-        status = copy(store, size, err);
+        status = copy(store, SQLITE_CHECKPOINT_PASSIVE, size, err);
+    if (status < 0)
+        return status;
+    sqlite3_busy_timeout(store->db, 0);
+    status = copy(store, SQLITE_CHECKPOINT_RESTART, size, err);
+    sqlite3_busy_timeout(store->db, store->busy_ms);
     if (status == 1)
-        status = tel_store_run(store, TEL_STATEMENT_PRIME, err) < 0 ? 0 : 1;
-    return status;
+        status = begin_anew(store, err) < 0 ? 0 : 1;
+    return status == TEL_ERR_BUSY ? 0 : status;
 }
 
 int tel_store_copy_wal(const struct tel_datadir *dir, enum tel_wal_size size, struct tel_error *err)
@@ -61,7 +72,7 @@ int tel_store_copy_wal(const struct tel_datadir *dir, enum tel_wal_size size, st
 
     if (store == NULL)
         return tel_fail_sys(err, -ENOMEM, "cannot open the database", NULL);
-    status = copy_at_once(store, size, err);
+    status = copy_by_itself(store, size, err);
     tel_store_close(store);
     return status;
 }

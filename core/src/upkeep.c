@@ -11,9 +11,7 @@ enum {
     BUSY_MS = 100,
     COPY_MS = 10, /* how often it is looked whether the copier is done */
     CARE_BYTES = 256 * 1024,
-    FORCED_CARE_BYTES = 32 * 1024 * 1024,
-    LAST_CARE_BYTES = 2 * FORCED_CARE_BYTES, /* the copier does not keep up */
-    REST_BYTES = 1024 * 1024                 /* that may be left to copy while hosts have to wait */
+    FORCED_CARE_BYTES = 32 * 1024 * 1024
 };
 
 int tel_upkeep_open(struct tel_upkeep *upkeep, struct tel_error *err)
@@ -100,53 +98,47 @@ void tel_upkeep_make_room(struct tel_upkeep *upkeep)
         tel_store_make_room(store);
 }
 
-/* False when there is no thread to do it. */
-static bool ask_for_copy(struct tel_upkeep *upkeep, uint64_t bytes, enum tel_wal_size size)
-{
-    if (upkeep->copier == NULL)
-        upkeep->copier = tel_janitor_start(upkeep->dir);
-    tel_janitor_copy_wal(upkeep->copier, size);
-    upkeep->copied = bytes;
-    return upkeep->copier != NULL;
-}
-
 static void look_again_soon(struct tel_upkeep *upkeep)
 {
     tel_agenda_add_at(upkeep->agenda, TEL_WORK_CARE, tel_clock_boottime_ns() + COPY_MS * MS);
 }
 
-/* Of a log that is larger than it ought to be. */
-static void shorten(struct tel_upkeep *upkeep, struct tel_store *store, enum tel_wal_size size)
+/* By a thread, as the disk takes its time; or, where there is none to be had, at once. */
+static void copy_back(struct tel_upkeep *upkeep, struct tel_store *store, enum tel_wal_size size)
+{
+    if (upkeep->copier == NULL)
+        upkeep->copier = tel_janitor_start(upkeep->dir);
+    if (upkeep->copier == NULL) {
+        tel_store_checkpoint(store, size, NULL);
+        return;
+    }
+    tel_janitor_copy_wal(upkeep->copier, size);
+    look_again_soon(upkeep);
+}
+
+static void care_for(struct tel_upkeep *upkeep, struct tel_store *store, bool quiet)
 {
     const uint64_t bytes = tel_store_wal_bytes(store);
 
-    if (bytes - upkeep->copied > REST_BYTES && bytes < LAST_CARE_BYTES &&
-        ask_for_copy(upkeep, bytes, size)) {
-        look_again_soon(upkeep);
-    } else {
-        tel_store_checkpoint(store, size, NULL);
-        upkeep->copied = 0;
-    }
+    if (bytes >= FORCED_CARE_BYTES || (quiet && bytes >= CARE_BYTES))
+        copy_back(upkeep, store, quiet ? TEL_WAL_CUT : TEL_WAL_KEEP);
+    else if (bytes >= CARE_BYTES)
+        tel_agenda_add(upkeep->agenda, TEL_WORK_CARE);
 }
 
 void tel_upkeep_care(struct tel_upkeep *upkeep, int64_t quiet_ns)
 {
     struct tel_store *store = tel_upkeep_store(upkeep);
     const enum tel_copy copy = tel_janitor_take_copy(upkeep->copier);
-    const bool quiet = quiet_ns >= tel_agenda_delay_ns(TEL_WORK_CARE);
-    uint64_t bytes;
 
     if (store == NULL)
         return;
     if (copy == TEL_COPY_WHOLE)
         tel_store_note_new_wal(store);
-    bytes = tel_store_wal_bytes(store);
-    if (bytes < upkeep->copied)
-        upkeep->copied = 0; /* the log has begun anew */
     if (copy == TEL_COPY_BUSY)
         look_again_soon(upkeep);
-    else if (bytes >= FORCED_CARE_BYTES || (quiet && bytes >= CARE_BYTES))
-        shorten(upkeep, store, quiet ? TEL_WAL_CUT : TEL_WAL_KEEP);
-    else if (bytes >= CARE_BYTES)
+    else if (copy == TEL_COPY_PART)
         tel_agenda_add(upkeep->agenda, TEL_WORK_CARE);
+    else
+        care_for(upkeep, store, quiet_ns >= tel_agenda_delay_ns(TEL_WORK_CARE));
 }

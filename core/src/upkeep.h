@@ -16,8 +16,7 @@ struct tel_upkeep {
     struct tel_janitor *syncer;
     struct tel_janitor *copier; /* NULL: none is needed yet */
     int64_t fold_began_ns;      /* of the last pass, CLOCK_BOOTTIME */
-    uint64_t copied; /* bytes of the WAL that the copier was asked for last; 0: none of this log */
-    bool is_lost;    /* a fold, or a look, has found the directory to be another's */
+    bool is_lost;               /* a fold, or a look, has found the directory to be another's */
 };
 
 /* Upkeep of what dir, claim and agenda name. The database is not opened yet. 0 or negative; it has to be
@@ -43,8 +42,7 @@ void tel_upkeep_note_written(struct tel_upkeep *upkeep);
 void tel_upkeep_sync(struct tel_upkeep *upkeep);
 /* TEL_WORK_ROOM. */
 void tel_upkeep_make_room(struct tel_upkeep *upkeep);
-/* TEL_WORK_CARE: copies the WAL back once it is quiet, or when it has grown out of hand. Of much, the copier does the
- * most, so that no host has to wait for the disk. */
+/* TEL_WORK_CARE: has the WAL copied back once it is quiet, or when it has grown out of hand. */
 void tel_upkeep_care(struct tel_upkeep *upkeep, int64_t quiet_ns);
 
 #endif
