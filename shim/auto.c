@@ -600,7 +600,8 @@ static void decide(struct start *start)
     } else if (begin(start, beginning, in.run_id, &in.owner, &err) < 0) {
         tel_debug(in.debug, "not recorded: ", err.message, NULL);
     } else {
-        tel_debug(in.debug, "recorded as ", run.memory->recorder.run_id, NULL);
+        tel_debug(in.debug, "recorded as ", run.memory->recorder.run_id,
+                  err.message[0] != '\0' ? "; " : NULL, err.message, NULL);
     }
     if (run.own != NULL)
         watch_exits();

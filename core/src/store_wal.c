@@ -44,10 +44,11 @@ int tel_store_checkpoint(struct tel_store *store, enum tel_wal_size size, struct
     return status == 1 ? begin_anew(store, err) : status;
 }
 
-/* What comes while it is copied is copied with the write lock held, and that is little. A reader who is in the way
- * then is not waited for. */
+/* What comes while it is copied is copied with the write lock held, and that is little. Another writer is waited for,
+ * but not for long, as a reader in the way would be waited for with the lock held, too. */
 static int copy_by_itself(struct tel_store *store, enum tel_wal_size size, struct tel_error *err)
 {
+    enum { LAST_BUSY_MS = 10 };
     int status = tel_store_connect(store, err);
 
     if (status == 0) /* a connection that has read nothing knows of no log */
@@ -56,7 +57,7 @@ static int copy_by_itself(struct tel_store *store, enum tel_wal_size size, struc
         status = copy(store, SQLITE_CHECKPOINT_PASSIVE, size, err);
     if (status < 0)
         return status;
-    sqlite3_busy_timeout(store->db, 0);
+    sqlite3_busy_timeout(store->db, LAST_BUSY_MS);
     status = copy(store, SQLITE_CHECKPOINT_RESTART, size, err);
     sqlite3_busy_timeout(store->db, store->busy_ms);
     if (status == 1)

@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define MS INT64_C(1000000)
 
@@ -11,7 +13,8 @@ enum {
     BUSY_MS = 100,
     COPY_MS = 10, /* how often it is looked whether the copier is done */
     CARE_BYTES = 256 * 1024,
-    FORCED_CARE_BYTES = 32 * 1024 * 1024
+    WAL_MAX = 32 * 1024 * 1024,
+    SHARE_OF_DISK = 4 /* of what is free, that part */
 };
 
 int tel_upkeep_open(struct tel_upkeep *upkeep, struct tel_error *err)
@@ -57,6 +60,36 @@ struct tel_store *tel_upkeep_store(struct tel_upkeep *upkeep)
                                                               : NULL;
 }
 
+static void look_again_soon(struct tel_upkeep *upkeep)
+{
+    tel_agenda_add_at(upkeep->agenda, TEL_WORK_CARE, tel_clock_boottime_ns() + COPY_MS * MS);
+}
+
+/* A run takes twenty times as much of the log as of journal and database: on a small disk it would take what they
+ * need, and could not be copied back any more. */
+static uint64_t bound_of_wal(const struct tel_datadir *dir)
+{
+    char directory[TEL_PATH_MAX];
+    struct statvfs disk;
+    uint64_t share;
+
+    memcpy(directory, dir->db, strlen(dir->db) + 1);
+    *strrchr(directory, '/') = '\0';
+    if (statvfs(directory, &disk) != 0)
+        return WAL_MAX;
+    share = (uint64_t)disk.f_bavail * disk.f_frsize / SHARE_OF_DISK;
+    return share > WAL_MAX ? WAL_MAX : share > CARE_BYTES ? share : CARE_BYTES;
+}
+
+static bool is_wal_too_large(struct tel_upkeep *upkeep)
+{
+    const struct tel_store *store = tel_fold_store_if_open(upkeep->fold);
+
+    if (upkeep->wal_bound == 0)
+        upkeep->wal_bound = bound_of_wal(upkeep->dir);
+    return store != NULL && tel_store_wal_bytes(store) >= upkeep->wal_bound;
+}
+
 bool tel_upkeep_fold(struct tel_upkeep *upkeep, bool scan_all)
 {
     struct tel_fold_stats stats = {0};
@@ -69,6 +102,8 @@ bool tel_upkeep_fold(struct tel_upkeep *upkeep, bool scan_all)
     status = tel_fold_pass(upkeep->fold, scan_all, &stats, NULL);
     tel_agenda_drop(upkeep->agenda, TEL_WORK_FOLD);
     tel_agenda_add(upkeep->agenda, status < 0 ? TEL_WORK_RETRY : TEL_WORK_CARE);
+    if (is_wal_too_large(upkeep))
+        look_again_soon(upkeep);
     if (stats.batches > 0)
         tel_agenda_add(upkeep->agenda, TEL_WORK_ROOM);
     return status >= 0;
@@ -94,13 +129,8 @@ void tel_upkeep_make_room(struct tel_upkeep *upkeep)
 {
     struct tel_store *store = tel_fold_store_if_open(upkeep->fold);
 
-    if (store != NULL && tel_upkeep_is_ours(upkeep))
+    if (store != NULL && upkeep->wal_bound == WAL_MAX && tel_upkeep_is_ours(upkeep))
         tel_store_make_room(store);
-}
-
-static void look_again_soon(struct tel_upkeep *upkeep)
-{
-    tel_agenda_add_at(upkeep->agenda, TEL_WORK_CARE, tel_clock_boottime_ns() + COPY_MS * MS);
 }
 
 /* By a thread, as the disk takes its time; or, where there is none to be had, at once. */
@@ -120,7 +150,8 @@ static void care_for(struct tel_upkeep *upkeep, struct tel_store *store, bool qu
 {
     const uint64_t bytes = tel_store_wal_bytes(store);
 
-    if (bytes >= FORCED_CARE_BYTES || (quiet && bytes >= CARE_BYTES))
+    upkeep->wal_bound = bound_of_wal(upkeep->dir);
+    if (bytes >= upkeep->wal_bound || (quiet && bytes >= CARE_BYTES))
         copy_back(upkeep, store, quiet ? TEL_WAL_CUT : TEL_WAL_KEEP);
     else if (bytes >= CARE_BYTES)
         tel_agenda_add(upkeep->agenda, TEL_WORK_CARE);

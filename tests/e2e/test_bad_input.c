@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "support/database.h"
@@ -625,6 +626,23 @@ Test(bad_input, a_read_only_disk)
     expect_undisturbed(shim_env(base_dir()), "read-only and in use");
     cr_expect_eq(lines(), 2);
     cr_assert_eq(mount("tmpfs", base_dir(), "tmpfs", MS_REMOUNT, NULL), 0);
+    unmount_base();
+}
+
+/* A run takes 37 KiB of the database's log, which is as good as none of what it takes for good. */
+Test(bad_input, a_small_disk_is_not_filled_by_the_log)
+{
+    enum { RUNS = 300 };
+    struct statvfs disk;
+
+    mount_base("size=4m");
+    for (int i = 0; i < RUNS; i++)
+        cr_assert_eq(record("/bin/true").status, 0);
+    cr_assert(all_ended(base_dir(), RUNS));
+    cr_expect_eq(lines(), 2 * RUNS);
+    cr_assert_eq(statvfs(base_dir(), &disk), 0);
+    cr_expect_gt(disk.f_bavail * disk.f_frsize, 1024 * 1024, "%lu",
+                 (unsigned long)(disk.f_bavail * disk.f_frsize));
     unmount_base();
 }
 
