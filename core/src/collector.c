@@ -130,6 +130,24 @@ static int watch_claim(struct tel_collector *collector)
     return status < 0 ? status : tel_collector_watch(collector, TEL_SOURCE_REQUEST, claim->request);
 }
 
+/* Hosts do without when there is none. */
+static void leave_site(const struct tel_datadir *dir)
+{
+    char memory[TEL_SITE_PATH_MAX];
+    const char *path = tel_site_path(memory, dir);
+    char boot_id[TEL_BOOT_ID_LEN + 1];
+    char text[TEL_SITE_MAX];
+
+    tel_boot_id(boot_id);
+    snprintf(text, sizeof text, "%llu %d %s", (unsigned long long)tel_pid_namespace(),
+             (int)getpid(), boot_id);
+    if (path == NULL)
+        return;
+    unlink(path);
+    if (boot_id[0] != '\0')
+        (void)!symlink(text, path);
+}
+
 /* Whoever connected before the sockets were unlinked must not be left without an answer: takes what
  * is in the queues. True when there was something, and the collector has to go on. */
 static bool leave(struct tel_collector *collector)
@@ -150,6 +168,7 @@ static bool leave(struct tel_collector *collector)
     close(claim->request);
     if (tel_claim_listen(claim, collector->dir, NULL) < 0 || watch_claim(collector) < 0)
         return false;
+    leave_site(collector->dir);
     return true;
 }
 
@@ -217,24 +236,6 @@ static void keep_claim(const struct tel_claim *claim)
 
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
         fcntl(fds[i], F_SETFD, FD_CLOEXEC);
-}
-
-/* Hosts do without when there is none. */
-static void leave_site(const struct tel_datadir *dir)
-{
-    char memory[TEL_SITE_PATH_MAX];
-    const char *path = tel_site_path(memory, dir);
-    char boot_id[TEL_BOOT_ID_LEN + 1];
-    char text[TEL_SITE_MAX];
-
-    tel_boot_id(boot_id);
-    snprintf(text, sizeof text, "%llu %d %s", (unsigned long long)tel_pid_namespace(),
-             (int)getpid(), boot_id);
-    if (path == NULL)
-        return;
-    unlink(path);
-    if (boot_id[0] != '\0')
-        (void)!symlink(text, path);
 }
 
 static int open_collector(struct tel_collector *collector, struct tel_error *err)

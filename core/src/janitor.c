@@ -18,6 +18,7 @@ struct work {
 
 struct tel_janitor {
     const struct tel_datadir *dir;
+    int nice;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t wanted;
@@ -46,7 +47,7 @@ static void *serve(void *arg)
 {
     struct tel_janitor *janitor = arg;
 
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), janitor->nice);
     pthread_mutex_lock(&janitor->mutex);
     for (;;) {
         const struct work work = janitor->work;
@@ -70,13 +71,14 @@ static void *serve(void *arg)
     return NULL;
 }
 
-struct tel_janitor *tel_janitor_start(const struct tel_datadir *dir)
+struct tel_janitor *tel_janitor_start(const struct tel_datadir *dir, int nice)
 {
     struct tel_janitor *janitor = calloc(1, sizeof *janitor);
 
     if (janitor == NULL)
         return NULL;
     janitor->dir = dir;
+    janitor->nice = nice;
     pthread_mutex_init(&janitor->mutex, NULL);
     pthread_cond_init(&janitor->wanted, NULL);
     if (pthread_create(&janitor->thread, NULL, serve, janitor) == 0)

@@ -1,5 +1,4 @@
-/* Slow disk work off the path of those who wait: a thread at low priority that syncs the journal, or one that copies
- * the WAL back. */
+/* Slow disk work off the path of those who wait: a thread that syncs the journal, or one that copies the WAL back. */
 #ifndef TEL_JANITOR_H
 #define TEL_JANITOR_H
 
@@ -7,8 +6,9 @@
 
 struct tel_janitor;
 
-/* dir is borrowed. NULL when no thread can be had: then nothing is synced ahead of time, nor copied. */
-struct tel_janitor *tel_janitor_start(const struct tel_datadir *dir);
+/* dir is borrowed; nice is the thread's niceness: 0 for what copies, as it holds the database's write lock in the
+ * end. NULL when no thread can be had: then nothing is synced ahead of time, nor copied. */
+struct tel_janitor *tel_janitor_start(const struct tel_datadir *dir, int nice);
 /* Finishes what was asked for, then ends the thread. NULL is fine. */
 void tel_janitor_stop(struct tel_janitor *janitor);
 

@@ -11,6 +11,7 @@
 
 enum {
     BUSY_MS = 100,
+    SYNCER_NICE = 10,
     COPY_MS = 10, /* how often it is looked whether the copier is done */
     CARE_BYTES = 256 * 1024,
     WAL_MAX = 32 * 1024 * 1024,
@@ -21,7 +22,7 @@ int tel_upkeep_open(struct tel_upkeep *upkeep, struct tel_error *err)
 {
     int status;
 
-    upkeep->syncer = tel_janitor_start(upkeep->dir);
+    upkeep->syncer = tel_janitor_start(upkeep->dir, SYNCER_NICE);
     status = tel_fold_open(&upkeep->fold, upkeep->dir, BUSY_MS, err);
     if (status == 0)
         tel_fold_leave_log(upkeep->fold);
@@ -137,7 +138,7 @@ void tel_upkeep_make_room(struct tel_upkeep *upkeep)
 static void copy_back(struct tel_upkeep *upkeep, struct tel_store *store, enum tel_wal_size size)
 {
     if (upkeep->copier == NULL)
-        upkeep->copier = tel_janitor_start(upkeep->dir);
+        upkeep->copier = tel_janitor_start(upkeep->dir, 0);
     if (upkeep->copier == NULL) {
         tel_store_checkpoint(store, size, NULL);
         return;

@@ -22,7 +22,7 @@ TestSuite(janitor, .init = set_up);
 
 Test(janitor, one_day)
 {
-    struct tel_janitor *janitor = tel_janitor_start(&dir);
+    struct tel_janitor *janitor = tel_janitor_start(&dir, 10);
 
     tel_janitor_sync(janitor, 20261123, 20261123);
     tel_janitor_stop(janitor);
@@ -33,7 +33,7 @@ Test(janitor, one_day)
 /* However soon the next request follows. */
 Test(janitor, the_day_before_is_not_forgotten_at_midnight)
 {
-    struct tel_janitor *janitor = tel_janitor_start(&dir);
+    struct tel_janitor *janitor = tel_janitor_start(&dir, 10);
 
     tel_janitor_sync(janitor, 20261122, 20261122);
     tel_janitor_sync(janitor, 20261123, 20261123);
@@ -44,7 +44,7 @@ Test(janitor, the_day_before_is_not_forgotten_at_midnight)
 
 Test(janitor, a_file_that_is_not_there_is_no_reason_to_stop)
 {
-    struct tel_janitor *janitor = tel_janitor_start(&dir);
+    struct tel_janitor *janitor = tel_janitor_start(&dir, 10);
 
     tel_janitor_sync(janitor, 20261121, 20261123);
     tel_janitor_stop(janitor);
@@ -82,7 +82,7 @@ static void commit(struct tel_store *store, uint64_t offset)
 
 Test(janitor, the_log_is_copied_and_begins_anew)
 {
-    struct tel_janitor *janitor = tel_janitor_start(&dir);
+    struct tel_janitor *janitor = tel_janitor_start(&dir, 10);
     struct tel_store *store;
     struct tel_error err = {0};
 
@@ -107,7 +107,7 @@ Test(janitor, the_log_is_copied_and_begins_anew)
 
 Test(janitor, no_log_to_copy)
 {
-    struct tel_janitor *janitor = tel_janitor_start(&dir);
+    struct tel_janitor *janitor = tel_janitor_start(&dir, 10);
 
     tel_janitor_copy_wal(janitor, TEL_WAL_KEEP);
     cr_expect(wait_until(is_done, janitor, 20000));
