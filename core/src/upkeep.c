@@ -162,15 +162,18 @@ void tel_upkeep_care(struct tel_upkeep *upkeep, int64_t quiet_ns)
 {
     struct tel_store *store = tel_upkeep_store(upkeep);
     const enum tel_copy copy = tel_janitor_take_copy(upkeep->copier);
+    const int64_t now = tel_clock_boottime_ns();
 
     if (store == NULL)
         return;
     if (copy == TEL_COPY_WHOLE)
         tel_store_note_new_wal(store);
+    if (copy == TEL_COPY_PART) /* each try stops those who commit for a moment */
+        upkeep->copy_not_before_ns = now + tel_agenda_delay_ns(TEL_WORK_CARE);
     if (copy == TEL_COPY_BUSY)
         look_again_soon(upkeep);
-    else if (copy == TEL_COPY_PART)
-        tel_agenda_add(upkeep->agenda, TEL_WORK_CARE);
+    else if (now < upkeep->copy_not_before_ns)
+        tel_agenda_add_at(upkeep->agenda, TEL_WORK_CARE, upkeep->copy_not_before_ns);
     else
         care_for(upkeep, store, quiet_ns >= tel_agenda_delay_ns(TEL_WORK_CARE));
 }

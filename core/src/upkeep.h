@@ -17,7 +17,8 @@ struct tel_upkeep {
     struct tel_janitor *copier; /* NULL: none is needed yet */
     int64_t fold_began_ns;      /* of the last pass, CLOCK_BOOTTIME */
     uint64_t wal_bound; /* so large the WAL may become; 0: the disk has not been looked at */
-    bool is_lost;       /* a fold, or a look, has found the directory to be another's */
+    int64_t copy_not_before_ns; /* CLOCK_BOOTTIME: something was in the way of the last one */
+    bool is_lost;               /* a fold, or a look, has found the directory to be another's */
 };
 
 /* Upkeep of what dir, claim and agenda name. The database is not opened yet. 0 or negative; it has to be

@@ -173,6 +173,8 @@ Test(upkeep, a_reader_is_in_the_way)
     fold_runs(10);
     tel_upkeep_care(&upkeep, quiet_ns);
     cr_expect(wait_until(is_put_off, NULL, 20000));
+    tel_upkeep_care(&upkeep, quiet_ns);
+    cr_expect_eq(tel_janitor_take_copy(upkeep.copier), TEL_COPY_NONE, "not at once");
     cr_expect_gt(wal_bytes(), 256 * 1024);
     fold_runs(10);
     sqlite3_close(reader);
