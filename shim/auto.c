@@ -62,10 +62,10 @@ struct leader {
 struct memory {
     char **environment;    /* the host's entries behind ours; it lies before this struct */
     struct leader *leader; /* NULL: leads no session */
-    struct entries *
-        shown; /* what environ points to: of a leader, the same page as the next, copied on write */
-    struct entries
-        *published; /* a leader's, in no child of it: what it writes is seen by all of them */
+    /* What environ points to: of a leader, the same page as the next, copied on write. */
+    struct entries *shown;
+    /* A leader's, in no child of it: what it writes is seen by all of them. */
+    struct entries *published;
     struct entries entries;
     char traceparent[sizeof "TRACEPARENT=" + TEL_TRACEPARENT_LEN];
     struct tel_recorder recorder;
@@ -79,8 +79,8 @@ static struct {
         *own;          /* 1, but 0 in forked children; NULL: the shim has nothing to do here */
     atomic_bool ended; /* exactly one end for each run */
     atomic_bool silent;
-    bool
-        code_comes_later; /* an on_exit handler, which gets the exit code, runs after destructors */
+    /* An on_exit handler, which gets the exit code, runs after destructors. */
+    bool code_comes_later;
 } run;
 
 /* Declared in error.h: only TELEMETRY_DEBUG would show the names. */

@@ -138,12 +138,12 @@ static void leave_site(const struct tel_datadir *dir)
     char boot_id[TEL_BOOT_ID_LEN + 1];
     char text[TEL_SITE_MAX];
 
-    tel_boot_id(boot_id);
-    snprintf(text, sizeof text, "%llu %d %s", (unsigned long long)tel_pid_namespace(),
-             (int)getpid(), boot_id);
     if (path == NULL)
         return;
     unlink(path);
+    tel_boot_id(boot_id);
+    snprintf(text, sizeof text, "%llu %d %s", (unsigned long long)tel_pid_namespace(),
+             (int)getpid(), boot_id);
     if (boot_id[0] != '\0')
         (void)!symlink(text, path);
 }

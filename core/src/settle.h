@@ -11,8 +11,8 @@ struct tel_settler {
     const struct tel_datadir *dir; /* borrowed */
     struct tel_fold *fold;         /* borrowed */
     enum tel_exit_source source;
-    bool
-        up_to_date; /* the last pass of fold has succeeded; else runs are looked up in the journal */
+    /* The last pass of fold has succeeded; else runs are looked up in the journal. */
+    bool up_to_date;
 };
 
 enum tel_settled {

@@ -38,8 +38,7 @@ struct tel_store {
     int busy_ms;
     int64_t wal_pages; /* -1: nothing committed yet */
     int64_t page_size;
-    int64_t
-        schema_cookie; /* SQLite's own count of changes to the schema, when it was last looked at */
+    int64_t schema_cookie; /* SQLite's count of changes to the schema, when last looked at */
     unsigned data_version; /* of the pager's, after our last commit; anybody's commit changes it */
     bool was_changed;      /* tel_store_was_changed */
     mode_t file_mode;

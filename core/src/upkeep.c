@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -70,13 +69,10 @@ static void look_again_soon(struct tel_upkeep *upkeep)
  * need, and could not be copied back any more. */
 static uint64_t bound_of_wal(const struct tel_datadir *dir)
 {
-    char directory[TEL_PATH_MAX];
     struct statvfs disk;
     uint64_t share;
 
-    memcpy(directory, dir->db, strlen(dir->db) + 1);
-    *strrchr(directory, '/') = '\0';
-    if (statvfs(directory, &disk) != 0)
+    if (statvfs(dir->db, &disk) != 0)
         return WAL_MAX;
     share = (uint64_t)disk.f_bavail * disk.f_frsize / SHARE_OF_DISK;
     return share > WAL_MAX ? WAL_MAX : share > CARE_BYTES ? share : CARE_BYTES;
@@ -86,9 +82,11 @@ static bool is_wal_too_large(struct tel_upkeep *upkeep)
 {
     const struct tel_store *store = tel_fold_store_if_open(upkeep->fold);
 
+    if (store == NULL)
+        return false;
     if (upkeep->wal_bound == 0)
         upkeep->wal_bound = bound_of_wal(upkeep->dir);
-    return store != NULL && tel_store_wal_bytes(store) >= upkeep->wal_bound;
+    return tel_store_wal_bytes(store) >= upkeep->wal_bound;
 }
 
 bool tel_upkeep_fold(struct tel_upkeep *upkeep, bool scan_all)

@@ -16,7 +16,7 @@ struct tel_upkeep {
     struct tel_janitor *syncer;
     struct tel_janitor *copier; /* NULL: none is needed yet */
     int64_t fold_began_ns;      /* of the last pass, CLOCK_BOOTTIME */
-    uint64_t wal_bound; /* so large the WAL may become; 0: the disk has not been looked at */
+    uint64_t wal_bound;         /* what the disk allows the WAL; 0: not looked at yet */
     int64_t copy_not_before_ns; /* CLOCK_BOOTTIME: something was in the way of the last one */
     bool is_lost;               /* a fold, or a look, has found the directory to be another's */
 };

@@ -32,8 +32,8 @@ int tel_said_parse_count(struct tel_str text, int64_t *count, struct tel_error *
 
 /* All that was said, put together. */
 struct tel_values {
-    struct tel_str
-        set[TEL_RUN_FIELDS]; /* raw JSON, borrowed from what was read; ptr NULL: not said */
+    /* Raw JSON, borrowed from what was read; ptr NULL: not said. */
+    struct tel_str set[TEL_RUN_FIELDS];
     int64_t add[TEL_COUNTS]; /* on top of that */
     bool any;                /* anything was said at all */
     bool final;              /* sums have been made: add is 0 */

@@ -141,8 +141,10 @@ void tel_wal_writer_extend(sqlite3 *db)
     static const char zeros[PAGE_MAX];
     struct log *log = log_of_database(db);
     sqlite3_int64 at = size_behind_commit(log);
-    int rc = at == 0 ? SQLITE_EMPTY : SQLITE_OK;
+    int rc = SQLITE_OK;
 
+    if (at == 0)
+        return;
     for (; rc == SQLITE_OK && at < log->end + ROOM_MAX; at += PAGE_MAX)
         rc = write_through(log, zeros, PAGE_MAX, at);
 }

@@ -2,7 +2,6 @@
 #include "fields.h"
 
 #include <stddef.h>
-#include <string.h>
 
 /* All names, one behind the other. */
 #define RUN_NAME(id, name, kind, unset) char run_##id[sizeof(name)];

@@ -16,8 +16,8 @@ enum tel_json_type {
 
 struct tel_json_member {
     struct tel_str key; /* raw bytes between the quotes, escapes untouched */
-    struct tel_str
-        value; /* the value's whole JSON text, quotes included; borrowed from the input */
+    /* The value's whole JSON text, quotes included; borrowed from the input. */
+    struct tel_str value;
     enum tel_json_type type;
 };
 

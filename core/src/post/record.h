@@ -15,8 +15,8 @@ const char *tel_post_objection(const struct tel_runline *line);
 struct tel_post_run {
     struct tel_str run_id;
     struct tel_journal_pos line; /* its last one, as far as is known */
-    struct tel_journal_pos
-        seen; /* the journal's end when that was found out: a later one lies behind it */
+    /* The journal's end when that was found out: a later one lies behind it. */
+    struct tel_journal_pos seen;
 };
 
 /* Makes run->line its last line in the journal now. */
